@@ -1,0 +1,53 @@
+# Two commands: `make demo` and `make test`. Both set up what they need in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+N_USERS ?= 50000
+SEED ?= 42
+
+.PHONY: demo test test-slow test-engines lint format notebooks clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/noholdout generate --n-users $(N_USERS) --seed $(SEED) --out data/
+	$(BIN)/noholdout demo all --data data/ --out out/
+	$(BIN)/noholdout compare --n-users $(N_USERS) --seeds $(SEED) --plot out/compare.png
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -n 2 -m "not slow and not engines"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m slow
+
+test-engines: $(VENV)/.engines
+	NOHOLDOUT_ENGINES=required $(BIN)/python -m pytest -m engines
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python tests/build_notebooks.py
+
+clean:
+	rm -rf $(VENV) data out dist build .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@
+
+$(VENV)/.engines: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -e ".[dev,engines,spark]"
+	touch $@

@@ -1,0 +1,1 @@
+"""One module a command; ``options`` holds the flags that commands share."""

@@ -1,0 +1,329 @@
+"""From whatever the user has (a frame, a table, a path) to clean columns, or to a DataError."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pandas as pd
+
+from noholdout_shared.errors import DataError
+from noholdout_shared.sources import is_location, read_location, require_columns
+
+Missing = Literal["refuse", "drop"]
+
+# Spellings of "missing" in text exports; looked at only where numbers are needed, since "NA"
+# may be a region.
+MISSING_WORDS = frozenset({"", "na", "nan", "n/a", "null", "none", "nat", "."})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that an analysis stands on.
+
+    Parameters
+    ----------
+    frame
+        A new frame with the asked columns only, one row an observation, index 0 to n-1.
+    settings
+        What was dropped and why, to be carried into ``Estimate.settings``.
+    """
+
+    frame: pd.DataFrame
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def read_rows(data: Any, columns: Iterable[str | None], *, missing: Missing = "refuse") -> Rows:
+    """Read the named columns of ``data`` and settle missing values.
+
+    Parameters
+    ----------
+    data
+        A pandas, polars or Arrow frame, an Ibis table, a path (csv, csv.gz, parquet, a glob), or
+        a connection URL with ``#table``. It isn't changed.
+    columns
+        The columns that the analysis uses; ``None`` entries are skipped.
+    missing
+        ``refuse``: missing values are an error; ``drop``: rows with one are dropped and counted.
+
+    Raises
+    ------
+    DataError
+        No such file, unreadable, empty, an unknown column, or missing values under ``refuse``.
+    """
+    wanted = list(dict.fromkeys(column for column in columns if column is not None))
+    check_choice("missing", missing, ("refuse", "drop"))
+    frame = _select(data, wanted)
+    if len(frame) == 0:
+        raise DataError(
+            "The data has no rows.", "There is nothing to estimate.", "Check the file or filter."
+        )
+    return _settle_missing(frame, missing)
+
+
+def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
+    if is_location(data):
+        return read_location(data, wanted)
+    if isinstance(data, pd.DataFrame):
+        duplicated = data.columns[data.columns.duplicated()]
+        if len(set(wanted) & set(duplicated)):
+            raise DataError(
+                f"Column {duplicated[0]!r} stands twice in the data.",
+                "It isn't clear which of the two is meant.",
+                "Rename or drop one of them.",
+            )
+        require_columns(wanted, list(data.columns))
+        return data[wanted].reset_index(drop=True).copy()
+    if hasattr(data, "to_pandas") and type(data).__module__.startswith("ibis."):
+        require_columns(wanted, list(data.columns))
+        return data.select(wanted).to_pandas()
+    try:
+        eager = nw.from_native(data)
+    except TypeError as error:
+        raise DataError(
+            f"Data of type {type(data).__name__!r} can't be read.",
+            "A frame, an Ibis table, a path or a connection URL is needed.",
+            "Pass a pandas, polars or Arrow frame, or the path of a CSV or Parquet file.",
+        ) from error
+    require_columns(wanted, list(eager.collect_schema().names()))
+    chosen = eager.select(wanted)
+    if isinstance(chosen, nw.LazyFrame):
+        chosen = chosen.collect()
+    # Column by column, since a whole-frame conversion from polars needs pyarrow.
+    return pd.DataFrame({name: _series_values(chosen[name]) for name in wanted})
+
+
+def _series_values(series: nw.Series) -> Any:
+    if series.dtype == nw.Boolean and series.null_count():
+        return pd.Series(series.to_list(), dtype=object)
+    return series.to_numpy()
+
+
+def _settle_missing(frame: pd.DataFrame, missing: Missing) -> Rows:
+    for column in frame.columns:
+        values = frame[column]
+        if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+            blank = values.map(lambda v: isinstance(v, str) and not v.strip())
+            if blank.any():
+                frame[column] = values.mask(blank.astype(bool))
+    absent = frame.isna()
+    per_column = absent.sum()
+    affected = per_column[per_column > 0]
+    if affected.empty:
+        return Rows(frame, {"rows_read": len(frame), "rows_dropped_missing": 0})
+    rows_hit = absent.any(axis=1)
+    listed = ", ".join(f"{name!r} {count:,}" for name, count in affected.items())
+    if missing == "refuse":
+        first = int(np.flatnonzero(rows_hit.to_numpy())[0])
+        raise DataError(
+            f"{int(rows_hit.sum()):,} of {len(frame):,} rows have missing values ({listed}; "
+            f"the first is row {first + 1}).",
+            "Leaving such rows out changes whom the answer covers.",
+            "Fill them, or use --missing drop (missing='drop') to leave them out, counted.",
+        )
+    kept = frame.loc[~rows_hit].reset_index(drop=True)
+    if kept.empty:
+        raise DataError(
+            f"Every one of the {len(frame):,} rows has a missing value ({listed}).",
+            "Nothing is left to estimate.",
+            "Leave out the columns that are mostly missing.",
+        )
+    dropped = {"rows_read": len(frame), "rows_dropped_missing": int(rows_hit.sum())}
+    return Rows(kept, dropped)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raise a DataError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise DataError(
+            f"{name} is {value!r}, which isn't a choice here.",
+            "",
+            f"Use one of: {', '.join(map(str, choices))}.",
+        )
+
+
+def check_level(conf_level: float) -> None:
+    """Raise a DataError unless ``0 < conf_level < 1``."""
+    if not 0 < conf_level < 1:
+        raise DataError(
+            f"conf_level is {conf_level}.",
+            "A confidence level lies between 0 and 1.",
+            "Use 0.95 for a 95% interval.",
+        )
+
+
+def resolve_replicates(
+    replicates: int | None,
+    inference: str,
+    resampling: Sequence[str],
+    default: int,
+    minimum: int = 50,
+) -> int | None:
+    """The number of draws: ``None`` for an inference that draws nothing.
+
+    Raises
+    ------
+    DataError
+        Replicates were asked of an inference that draws nothing, or there are too few of them.
+    """
+    if inference not in resampling:
+        if replicates is not None:
+            raise DataError(
+                f"replicates={replicates} was asked, but inference {inference!r} draws nothing.",
+                "An option that changes nothing would mislead.",
+                f"Leave it out, or use inference {' or '.join(map(repr, resampling))}."
+                if resampling
+                else "Leave it out.",
+            )
+        return None
+    draws = default if replicates is None else replicates
+    if draws < minimum:
+        raise DataError(
+            f"replicates is {draws}.",
+            f"Fewer than {minimum} draws give a standard error that is mostly noise.",
+            f"Use {default} or more.",
+        )
+    return draws
+
+
+def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
+    """The column as floats, shape ``(n,)``; booleans become 0 and 1.
+
+    Raises
+    ------
+    DataError
+        Text, dates or infinite values; the message counts them and shows one.
+    """
+    values = frame[column]
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+        array = values.to_numpy(dtype=float)
+    elif pd.api.types.is_datetime64_any_dtype(values):
+        raise DataError(
+            f"{role} column {column!r} holds dates.",
+            "It must hold numbers.",
+            "Name a numeric column, or convert the dates to numbers.",
+        )
+    elif values.map(lambda v: isinstance(v, (decimal.Decimal, bool, int, float, np.generic))).all():
+        array = values.astype(float).to_numpy()
+    else:
+        array = _numbers_in_text(values, column, role)
+    infinite = ~np.isfinite(array)
+    if infinite.any():
+        raise DataError(
+            f"{role} column {column!r} holds {int(infinite.sum()):,} infinite or missing values "
+            f"(the first in row {int(np.flatnonzero(infinite)[0]) + 1}).",
+            "No average can be taken over them.",
+            "Find out where they come from, and fix or remove those rows.",
+        )
+    return array
+
+
+def _numbers_in_text(values: pd.Series, column: str, role: str) -> np.ndarray:
+    parsed = pd.to_numeric(values, errors="coerce")
+    wrong = parsed.isna()
+    texts = values[wrong].astype(str)
+    if not wrong.any():
+        return parsed.to_numpy(dtype=float)
+    if not wrong.all() and texts.str.strip().str.lower().isin(MISSING_WORDS).all():
+        raise DataError(
+            f"{role} column {column!r} holds {int(wrong.sum()):,} texts such as {texts.iloc[0]!r} "
+            "among its numbers.",
+            "They look like missing values, and which rows to leave out is your decision.",
+            "Write them as empty cells, then choose --missing refuse or drop.",
+        )
+    raise DataError(
+        f"{role} column {column!r} holds text in {int(wrong.sum()):,} of {len(values):,} rows "
+        f"(for example {texts.iloc[0]!r}).",
+        "It must hold numbers.",
+        "Name a numeric column, or convert this one.",
+    )
+
+
+def outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """The outcome as floats, shape ``(n,)``; a constant outcome is refused."""
+    values = numeric(frame, column, "Outcome")
+    if values.size > 1 and np.ptp(values) == 0:
+        raise DataError(
+            f"Outcome column {column!r} is {values[0]:g} in all {values.size:,} rows.",
+            "An outcome that never varies holds no information about an effect.",
+            "Check that the right column was named and that it was logged.",
+        )
+    return values
+
+
+def is_proportion(values: np.ndarray) -> bool:
+    """Whether the outcome lies within [0, 1], so that differences are percentage points."""
+    return bool(values.size and values.min() >= 0 and values.max() <= 1)
+
+
+def binary(frame: pd.DataFrame, column: str, role: str = "Treatment") -> np.ndarray:
+    """A 0/1 or boolean column as 0/1 integers, shape ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        Any other value, or only one of the two: no treated or no control rows.
+    """
+    text = frame[column].map(lambda v: isinstance(v, str)).any()
+    values = np.asarray(frame[column].astype(object)) if text else numeric(frame, column, role)
+    if text:
+        parsed = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float)
+        valid = np.isin(parsed, (0.0, 1.0))
+    else:
+        parsed, valid = values, np.isin(values, (0.0, 1.0))
+    if not valid.all():
+        seen = pd.Series(values).drop_duplicates().head(5).tolist()
+        raise DataError(
+            f"{role} column {column!r} isn't 0/1: {int((~valid).sum()):,} of {valid.size:,} rows "
+            f"hold something else (its first values are {', '.join(map(repr, seen))}).",
+            "It must say of each row whether it was treated (1) or not (0).",
+            "Convert it to 0/1 or to booleans.",
+        )
+    coded = parsed.astype(np.int8)
+    for value, word in ((1, "treated"), (0, "control")):
+        if not (coded == value).any():
+            raise DataError(
+                f"There are no {word} rows: {column!r} is {1 - value} in all {coded.size:,} rows.",
+                "An effect is a comparison of treated with untreated.",
+                "Check the column, or the filter that made this file.",
+            )
+    return coded
+
+
+def codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Integer codes of a label column, shape ``(n,)``, and the labels in sorted order."""
+    values = frame[column]
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    try:
+        coded, labels = pd.factorize(values, sort=True)
+    except TypeError as error:
+        kinds = sorted({type(v).__name__ for v in values})
+        raise DataError(
+            f"Column {column!r} mixes types ({', '.join(kinds)}).",
+            "Its values can't be put in order.",
+            "Store it as one type.",
+        ) from error
+    return coded.astype(np.int64), np.asarray(labels)
+
+
+def positive_weights(frame: pd.DataFrame, column: str | None) -> np.ndarray | None:
+    """Sampling weights, shape ``(n,)``, or ``None``; negative or all-zero weights are refused."""
+    if column is None:
+        return None
+    values = numeric(frame, column, "Weights")
+    if (values < 0).any():
+        raise DataError(
+            f"Weights column {column!r} holds {int((values < 0).sum()):,} negative values.",
+            "A sampling weight counts how many rows a row stands for.",
+            "Use weights of zero or more.",
+        )
+    if values.sum() == 0:
+        raise DataError(f"All weights in {column!r} are zero.", "No row counts.", "Check it.")
+    return values

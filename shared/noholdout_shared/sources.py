@@ -1,0 +1,131 @@
+"""Read files and database tables: DuckDB for files, Ibis (an extra) for connection URLs."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from noholdout_shared.errors import DataError
+
+CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt")
+PARQUET_ENDINGS = (".parquet", ".pq")
+
+
+def require_columns(wanted: Sequence[str], available: Sequence[Any]) -> None:
+    """Raise a DataError that names each unknown column and the nearest names."""
+    unknown = [column for column in wanted if column not in set(available)]
+    if not unknown:
+        return
+    names = [str(column) for column in available]
+    near = difflib.get_close_matches(str(unknown[0]), names, n=3, cutoff=0.5)
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    raise DataError(
+        f"The data has no column {', '.join(repr(c) for c in unknown)}.",
+        f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "",
+        f"Its columns are: {shown}.",
+    )
+
+
+def is_location(data: Any) -> bool:
+    """Whether ``data`` names a file or a database table rather than being one."""
+    return isinstance(data, (str, os.PathLike))
+
+
+def read_location(location: str | os.PathLike[str], wanted: list[str]) -> pd.DataFrame:
+    """The wanted columns of a file (csv, csv.gz, parquet, a glob) or of ``URL#table``."""
+    if "://" in str(location):
+        return _read_url(str(location), wanted)
+    return _read_files(str(location), wanted)
+
+
+def _read_files(path: str, wanted: list[str]) -> pd.DataFrame:
+    import duckdb
+
+    _require_files(path)
+    # A fresh connection: DuckDB's module-level one is global state.
+    with duckdb.connect() as connection:
+        try:
+            if path.endswith(PARQUET_ENDINGS):
+                relation = connection.read_parquet(path)
+            else:
+                # Types are decided by all rows: a sample of them misses a late text value.
+                relation = connection.read_csv(path, sample_size=-1)
+            require_columns(wanted, relation.columns)
+            quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
+            return relation.project(quoted).df()
+        except duckdb.Error as error:
+            raise DataError(
+                f"{path!r} can't be read: {str(error).strip().splitlines()[0]}",
+                "",
+                "Open the file and check that it is a CSV with a header row, or Parquet.",
+            ) from error
+
+
+def _require_files(path: str) -> None:
+    files = [Path(p) for p in glob.glob(path)] if glob.has_magic(path) else [Path(path)]
+    if not files or not files[0].exists():
+        folder = Path(path).parent
+        listed = sorted(p.name for p in folder.iterdir())[:8] if folder.is_dir() else []
+        raise DataError(
+            f"There is no file {path!r}.",
+            f"The folder {str(folder)!r} holds: {', '.join(listed)}." if listed else "",
+            "Check the path; 'noholdout generate' makes example data in data/.",
+        )
+    for file in files:
+        if file.is_dir():
+            raise DataError(
+                f"{str(file)!r} is a folder.",
+                "",
+                "Name a file, or a glob such as folder/*.parquet.",
+            )
+        if not str(file).endswith(CSV_ENDINGS + PARQUET_ENDINGS):
+            raise DataError(
+                f"{str(file)!r} has an ending that isn't known.",
+                "",
+                f"Known endings: {', '.join(CSV_ENDINGS + PARQUET_ENDINGS)}.",
+            )
+        if file.stat().st_size == 0:
+            raise DataError(f"{str(file)!r} is empty (0 bytes).", "", "Write the file again.")
+
+
+def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
+    try:
+        import ibis
+    except ImportError as error:
+        raise DataError(
+            "Reading from a connection URL needs Ibis, which isn't installed.",
+            "",
+            "Type: pip install 'noholdout[engines]'",
+        ) from error
+    address, _, table_name = url.partition("#")
+    if not table_name:
+        raise DataError(
+            f"{address!r} names no table.",
+            "",
+            "Add it behind a #: URL#table (or URL#schema.table).",
+        )
+    schema, _, name = table_name.rpartition(".")
+    try:
+        connection = ibis.connect(address)
+    except Exception as error:  # each engine's driver raises its own type
+        raise DataError(
+            f"No connection to {address!r}: {error}", "", "Check the address and the driver."
+        ) from error
+    try:
+        table = connection.table(name, database=schema or None)
+        require_columns(wanted, list(table.columns))
+        return table.select(wanted).to_pandas()
+    except DataError:
+        raise
+    except Exception as error:  # as above
+        raise DataError(
+            f"Table {table_name!r} can't be read: {error}", "", "Check the table's name."
+        ) from error
+    finally:
+        connection.disconnect()
