@@ -301,15 +301,16 @@ def codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     values = frame[column]
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
-    try:
-        coded, labels = pd.factorize(values, sort=True)
-    except TypeError as error:
-        kinds = sorted({type(v).__name__ for v in values})
+    coded, labels = pd.factorize(values)
+    kinds = sorted({type(label).__name__ for label in labels})
+    # pandas would put numbers before text, which is no order that a user meant.
+    if len({kind == "str" for kind in kinds}) > 1:
         raise DataError(
             f"Column {column!r} mixes types ({', '.join(kinds)}).",
             "Its values can't be put in order.",
             "Store it as one type.",
-        ) from error
+        )
+    coded, labels = pd.factorize(values, sort=True)
     return coded.astype(np.int64), np.asarray(labels)
 
 

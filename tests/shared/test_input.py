@@ -1,0 +1,217 @@
+"""Reading what users bring: any frame, any file, and refusals that say what to do."""
+
+import decimal
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from noholdout_shared.errors import DataError
+from noholdout_shared.input import (
+    binary,
+    codes,
+    numeric,
+    outcome,
+    positive_weights,
+    read_rows,
+    resolve_replicates,
+)
+
+FRAME = pd.DataFrame(
+    {
+        "y": [0, 1, 1, 0],
+        "größe in m": [1.5, 2.5, 3.5, 4.5],
+        "arm": ["a", "b", "a", "b"],
+        "on": pd.to_datetime(["2025-01-01", "2025-01-02", "2025-01-03", "2025-01-04"]),
+        "flag": [True, False, True, False],
+        "unused": [1, 2, 3, 4],
+    }
+)
+COLUMNS = ["y", "größe in m", "arm", "on", "flag"]
+
+
+def written(kind: str, folder: Path) -> Any:
+    if kind == "pandas":
+        return FRAME
+    if kind == "polars":
+        return pl.from_pandas(FRAME)
+    if kind == "polars lazy":
+        return pl.from_pandas(FRAME).lazy()
+    if kind == "arrow":
+        return pl.from_pandas(FRAME).to_arrow()
+    if kind == "csv":
+        FRAME.to_csv(folder / "a.csv", index=False)
+        return folder / "a.csv"
+    if kind == "csv.gz":
+        FRAME.to_csv(folder / "a.csv.gz", index=False)
+        return str(folder / "a.csv.gz")
+    if kind == "parquet":
+        FRAME.to_parquet(folder / "a.parquet")
+        return folder / "a.parquet"
+    FRAME.iloc[:2].to_parquet(folder / "part-1.parquet")
+    FRAME.iloc[2:].to_parquet(folder / "part-2.parquet")
+    return str(folder / "part-*.parquet")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["pandas", "polars", "polars lazy", "arrow", "csv", "csv.gz", "parquet", "glob"],
+)
+def test_every_source_gives_the_same_columns(kind: str, tmp_path: Path) -> None:
+    read = read_rows(written(kind, tmp_path), COLUMNS).frame
+    assert list(read.columns) == COLUMNS
+    assert read["arm"].tolist() == ["a", "b", "a", "b"]
+    assert numeric(read, "y", "Outcome").tolist() == [0, 1, 1, 0]
+    assert numeric(read, "größe in m", "Covariate").tolist() == [1.5, 2.5, 3.5, 4.5]
+    assert binary(read, "flag").tolist() == [1, 0, 1, 0]
+    assert pd.to_datetime(read["on"]).dt.day.tolist() == [1, 2, 3, 4]
+
+
+def test_input_is_not_changed() -> None:
+    frame = pd.DataFrame({"y": ["1", " ", "3"], "x": [1.0, np.nan, 3.0]})
+    before = frame.copy(deep=True)
+    read_rows(frame, ["y", "x"], missing="drop")
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_missing_values_are_refused_with_counts_and_dropped_with_counts() -> None:
+    frame = pd.DataFrame({"y": [1, None, 3, 4], "g": ["a", "b", "", "c"]})
+    with pytest.raises(DataError, match=r"2 of 4 rows.*'y' 1.*'g' 1.*--missing drop"):
+        read_rows(frame, ["y", "g"])
+    rows = read_rows(frame, ["y", "g"], missing="drop")
+    assert rows.frame["y"].tolist() == [1, 4]
+    assert rows.settings == {"rows_read": 4, "rows_dropped_missing": 2}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["yy"], r"no column 'yy'.*Did you mean 'y'"),
+        (["outcom"], r"no column 'outcom'\. Its columns are: y"),
+    ],
+)
+def test_unknown_columns_get_the_nearest_names(columns: list[str], message: str) -> None:
+    frame = FRAME.rename(columns={"unused": "yy_"}) if columns == ["outcom"] else FRAME
+    with pytest.raises(DataError, match=message):
+        read_rows(frame, columns)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no file"):
+        read_rows(tmp_path / "none.csv", ["y"])
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(DataError, match="0 bytes"):
+        read_rows(tmp_path / "empty.csv", ["y"])
+    (tmp_path / "head.csv").write_text("y,x\n")
+    with pytest.raises(DataError, match="no rows"):
+        read_rows(tmp_path / "head.csv", ["y"])
+    (tmp_path / "a.xlsx").write_text("x")
+    with pytest.raises(DataError, match="ending that isn't known"):
+        read_rows(tmp_path / "a.xlsx", ["y"])
+    (tmp_path / "no.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match="can't be read"):
+        read_rows(tmp_path / "no.parquet", ["y"])
+    with pytest.raises(DataError, match="is a folder"):
+        read_rows(tmp_path, ["y"])
+    with pytest.raises(DataError, match="Data of type 'int'"):
+        read_rows(3, ["y"])
+
+
+def test_a_late_text_value_in_a_csv_is_seen(tmp_path: Path) -> None:
+    lines = ["y,d"] + ["1,0"] * 30_000 + ["oops,1"]
+    (tmp_path / "late.csv").write_text("\n".join(lines))
+    frame = read_rows(tmp_path / "late.csv", ["y", "d"]).frame
+    with pytest.raises(DataError, match="text in 1 of 30,001 rows"):
+        numeric(frame, "y", "Outcome")
+
+
+def test_numbers_in_their_many_guises() -> None:
+    frame = pd.DataFrame(
+        {
+            "decimal": [decimal.Decimal("1.5"), decimal.Decimal("2")],
+            "nullable": pd.array([1, 2], dtype="Int64"),
+            "text": ["1.5", "2"],
+            "category": pd.Categorical([3, 4]),
+            "bool": [True, False],
+        }
+    )
+    assert numeric(frame, "decimal", "Outcome").tolist() == [1.5, 2]
+    assert numeric(frame, "nullable", "Outcome").tolist() == [1, 2]
+    assert numeric(frame, "text", "Outcome").tolist() == [1.5, 2]
+    assert numeric(frame, "category", "Outcome").tolist() == [3, 4]
+    assert numeric(frame, "bool", "Outcome").tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["1", "two", "3"], "text in 1 of 3 rows"),
+        (["1", "NA", "3"], "look like missing values"),
+        ([1.0, np.inf, 2.0], "1 infinite"),
+        (pd.to_datetime(["2025-01-01", "2025-01-02", "2025-01-03"]), "holds dates"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(values: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        numeric(pd.DataFrame({"y": values}), "y", "Outcome")
+
+
+def test_a_constant_outcome_is_refused() -> None:
+    with pytest.raises(DataError, match="is 1 in all 3 rows"):
+        outcome(pd.DataFrame({"y": [1, 1, 1]}), "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0, 1, 2], "isn't 0/1: 1 of 3"),
+        (["new", "old", "new"], "isn't 0/1: 3 of 3.*'new', 'old'"),
+        ([0, 0, 0], "no treated rows"),
+        ([1, 1, 1], "no control rows"),
+    ],
+)
+def test_treatments_that_are_not_binary(values: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        binary(pd.DataFrame({"d": values}), "d")
+
+
+def test_text_zeros_and_ones_are_a_treatment() -> None:
+    assert binary(pd.DataFrame({"d": ["0", "1"]}), "d").tolist() == [0, 1]
+
+
+def test_codes_are_in_sorted_order_and_mixed_types_are_refused() -> None:
+    coded, labels = codes(pd.DataFrame({"u": ["b", "a", "b"]}), "u")
+    assert coded.tolist() == [1, 0, 1]
+    assert labels.tolist() == ["a", "b"]
+    big = 2**60
+    _, ids = codes(pd.DataFrame({"u": [big, big + 1]}), "u")
+    assert ids.tolist() == [big, big + 1]
+    with pytest.raises(DataError, match="mixes types"):
+        codes(pd.DataFrame({"u": ["b", 1, 2]}), "u")
+
+
+def test_weights_must_be_positive() -> None:
+    with pytest.raises(DataError, match="1 negative"):
+        positive_weights(pd.DataFrame({"w": [1, -1]}), "w")
+    with pytest.raises(DataError, match="zero"):
+        positive_weights(pd.DataFrame({"w": [0, 0]}), "w")
+    assert positive_weights(FRAME, None) is None
+
+
+def test_replicates_are_never_ignored() -> None:
+    assert resolve_replicates(None, "analytic", ["bootstrap"], 500) is None
+    assert resolve_replicates(None, "bootstrap", ["bootstrap"], 500) == 500
+    with pytest.raises(DataError, match="draws nothing"):
+        resolve_replicates(99, "analytic", ["bootstrap"], 500)
+    with pytest.raises(DataError, match="mostly noise"):
+        resolve_replicates(5, "bootstrap", ["bootstrap"], 500)
+
+
+def test_narwhals_reads_nullable_booleans_as_missing() -> None:
+    frame = pl.DataFrame({"flag": [True, None, False]})
+    assert isinstance(nw.from_native(frame), nw.DataFrame)
+    with pytest.raises(DataError, match="1 of 3 rows"):
+        read_rows(frame, ["flag"])
