@@ -9,9 +9,12 @@ from noholdout_shared.errors import DataError
 
 def test_text_and_booleans_become_indicators_and_are_said() -> None:
     frame = pd.DataFrame(
-        {"tier": ["light", "heavy", "medium", "light"], "beta": [True, False, True, True],
-         "week": [1, 2, 3, 9]}
-    )  # fmt: skip
+        {
+            "tier": ["light", "heavy", "medium", "light", "heavy", "light"],
+            "beta": [True, False, True, True, True, False],
+            "week": [1, 2, 3, 9, 4, 7],
+        }
+    )
     matrix = design_matrix(frame, ["tier", "beta", "week"])
     assert matrix.names == ("tier=light", "tier=medium", "beta=True", "week")
     assert matrix.values[:, 0].tolist() == [1, 0, 0, 1, 0, 1]
