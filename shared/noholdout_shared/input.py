@@ -107,9 +107,9 @@ def _settle_missing(frame: pd.DataFrame, missing: Missing) -> Rows:
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
-            blank = values.map(lambda v: isinstance(v, str) and not v.strip())
-            if blank.any():
-                frame[column] = values.mask(blank.astype(bool))
+            blanks = [v for v in values.unique() if isinstance(v, str) and not v.strip()]
+            if blanks:
+                frame[column] = values.mask(values.isin(blanks))
     absent = frame.isna()
     per_column = absent.sum()
     affected = per_column[per_column > 0]
@@ -270,7 +270,7 @@ def binary(frame: pd.DataFrame, column: str, role: str = "Treatment") -> np.ndar
     DataError
         Any other value, or only one of the two: no treated or no control rows.
     """
-    text = frame[column].map(lambda v: isinstance(v, str)).any()
+    text = any(isinstance(value, str) for value in frame[column].unique())
     values = np.asarray(frame[column].astype(object)) if text else numeric(frame, column, role)
     if text:
         parsed = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -104,6 +105,7 @@ def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
             "Type: pip install 'noholdout[engines]'",
         ) from error
     address, _, table_name = url.partition("#")
+    shown = _without_password(address)
     if not table_name:
         raise DataError(
             f"{address!r} names no table.",
@@ -115,7 +117,7 @@ def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
         connection = ibis.connect(address)
     except Exception as error:  # each engine's driver raises its own type
         raise DataError(
-            f"No connection to {address!r}: {error}", "", "Check the address and the driver."
+            f"No connection to {shown!r}: {error}", "", "Check the address and the driver."
         ) from error
     try:
         table = connection.table(name, database=schema or None)
@@ -129,3 +131,8 @@ def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
         ) from error
     finally:
         connection.disconnect()
+
+
+def _without_password(address: str) -> str:
+    password = urlsplit(address).password
+    return address.replace(f":{password}@", ":***@") if password else address

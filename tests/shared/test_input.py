@@ -215,3 +215,15 @@ def test_narwhals_reads_nullable_booleans_as_missing() -> None:
     assert isinstance(nw.from_native(frame), nw.DataFrame)
     with pytest.raises(DataError, match="1 of 3 rows"):
         read_rows(frame, ["flag"])
+
+
+def test_a_connection_url_without_a_table_hides_the_password() -> None:
+    pytest.importorskip("ibis", reason="the extra 'engines' isn't installed")
+    with pytest.raises(DataError, match=r"ann:\*\*\*@db.*names no table"):
+        read_rows("postgres://ann:secret@db/logs", ["y"])
+
+
+def test_without_ibis_the_install_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ibis", None)
+    with pytest.raises(DataError, match=r"pip install 'noholdout\[engines\]'"):
+        read_rows("postgres://ann@db/logs#t", ["y"])
