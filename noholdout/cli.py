@@ -14,6 +14,7 @@ from noholdout_shared.errors import ConvergenceError, DataError, DesignError, No
 
 from noholdout import __version__
 from noholdout.commands.did import did
+from noholdout.commands.guide import guide
 
 EXIT_OK, EXIT_BUG, EXIT_DATA, EXIT_VERDICT, EXIT_DESIGN, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 130
 
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (did,):
+for command in (guide, did):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 
