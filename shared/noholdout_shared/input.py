@@ -37,7 +37,13 @@ class Rows:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def read_rows(data: Any, columns: Iterable[str | None], *, missing: Missing = "refuse") -> Rows:
+def read_rows(
+    data: Any,
+    columns: Iterable[str | None],
+    *,
+    missing: Missing = "refuse",
+    may_be_empty: Sequence[str] = (),
+) -> Rows:
     """Read the named columns of ``data`` and settle missing values.
 
     Parameters
@@ -49,6 +55,8 @@ def read_rows(data: Any, columns: Iterable[str | None], *, missing: Missing = "r
         The columns that the analysis uses; ``None`` entries are skipped.
     missing
         ``refuse``: missing values are an error; ``drop``: rows with one are dropped and counted.
+    may_be_empty
+        Columns in which an empty cell says something (never treated), and isn't missing.
 
     Raises
     ------
@@ -62,7 +70,7 @@ def read_rows(data: Any, columns: Iterable[str | None], *, missing: Missing = "r
         raise DataError(
             "The data has no rows.", "There is nothing to estimate.", "Check the file or filter."
         )
-    return _settle_missing(frame, missing)
+    return _settle_missing(frame, missing, may_be_empty)
 
 
 def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
@@ -103,14 +111,16 @@ def _series_values(series: nw.Series) -> Any:
     return series.to_numpy()
 
 
-def _settle_missing(frame: pd.DataFrame, missing: Missing) -> Rows:
+def _settle_missing(
+    frame: pd.DataFrame, missing: Missing, may_be_empty: Sequence[str] = ()
+) -> Rows:
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
             blanks = [v for v in values.unique() if isinstance(v, str) and not v.strip()]
             if blanks:
                 frame[column] = values.mask(values.isin(blanks))
-    absent = frame.isna()
+    absent = frame.drop(columns=list(may_be_empty)).isna()
     per_column = absent.sum()
     affected = per_column[per_column > 0]
     if affected.empty:

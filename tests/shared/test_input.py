@@ -227,3 +227,10 @@ def test_without_ibis_the_install_line_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "ibis", None)
     with pytest.raises(DataError, match=r"pip install 'noholdout\[engines\]'"):
         read_rows("postgres://ann@db/logs#t", ["y"])
+
+
+def test_empty_cells_that_mean_something_are_kept() -> None:
+    frame = pd.DataFrame({"y": [1.0, 2.0, None], "launch": [3.0, None, 3.0]})
+    rows = read_rows(frame, ["y", "launch"], missing="drop", may_be_empty=("launch",))
+    assert rows.settings["rows_dropped_missing"] == 1
+    assert rows.frame["launch"].isna().tolist() == [False, True]
