@@ -6,6 +6,7 @@ its body, so that ``noholdout --help`` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from noholdout_shared.errors import ConvergenceError, DataError, DesignError, No
 
 from noholdout import __version__
 from noholdout.commands.did import did
+from noholdout.commands.generate import generate
 from noholdout.commands.guide import guide
 
 EXIT_OK, EXIT_BUG, EXIT_DATA, EXIT_VERDICT, EXIT_DESIGN, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 130
@@ -34,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (guide, did):
+for command in (generate, guide, did):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 
@@ -55,6 +57,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; a refusal is one message on stderr and an exit code, no traceback."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files: no window, no display
     try:
         app()
     except NoholdoutError as error:

@@ -1,1 +1,6 @@
-"""Being built."""
+"""One synthetic SaaS product, its true effects, and the traps in which an assumption breaks."""
+
+from noholdout_data_generator.generate import Dataset, generate
+from noholdout_data_generator.write import write
+
+__all__ = ["Dataset", "generate", "write"]

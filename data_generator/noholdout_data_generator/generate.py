@@ -1,0 +1,145 @@
+"""One seed, one synthetic product: its users, its telemetry, and the truth about both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from noholdout_shared.errors import DataError
+
+from noholdout_data_generator.population import population_truth
+from noholdout_data_generator.scenarios import Scenario, scenario_at
+from noholdout_data_generator.telemetry import Launch, draw_telemetry
+from noholdout_data_generator.truth import (
+    Truth,
+    UserTruth,
+    telemetry_truth,
+    user_effects,
+    with_population,
+)
+from noholdout_data_generator.users import BLOCK, draw_block
+from noholdout_data_generator.world import draw_world
+
+MIN_USERS, MAX_USERS = 100, 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One synthetic product.
+
+    Parameters
+    ----------
+    users
+        One row a user, 16 columns.
+    telemetry
+        One row a workspace and day.
+    truth
+        True effects by design; no estimator may see it.
+    truth_users
+        Each user's own true effects; no estimator may see it.
+    """
+
+    users: pd.DataFrame
+    telemetry: pd.DataFrame
+    truth: Truth
+    truth_users: pd.DataFrame
+
+
+def generate(
+    n_users: int = 50_000,
+    seed: int = 42,
+    scenario: str = "clean",
+    severity: float = 1.0,
+    launch: Launch = "pinned",
+) -> Dataset:
+    """Draw one synthetic product in memory.
+
+    Parameters
+    ----------
+    n_users
+        Rows of the users table, 100 at least.
+    seed
+        Of every draw; the same seed gives the same bytes.
+    scenario
+        A name listed by ``scenarios()``.
+    severity
+        How badly the scenario breaks its assumption; no effect on the clean one.
+    launch
+        Who gets the model upgrade in the telemetry.
+
+    Raises
+    ------
+    DataError
+        An unknown scenario or launch, or a number out of bounds.
+    """
+    chosen = scenario_at(scenario, severity)
+    sums = UserTruth()
+    parts = list(stream_users(n_users, seed, chosen, sums))
+    panel = draw_telemetry(_check_seed(seed), launch, chosen.telemetry)
+    truth = assemble_truth(n_users, seed, chosen, severity, launch, sums, telemetry_truth(panel))
+    users = pd.concat([part[0] for part in parts], ignore_index=True)
+    own = pd.concat([part[1] for part in parts], ignore_index=True)
+    return Dataset(users, panel.frame, truth, own)
+
+
+def stream_users(
+    n_users: int, seed: int, scenario: Scenario, sums: UserTruth
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the users and their own effects block by block, adding to ``sums`` on the way."""
+    check_users(n_users)
+    world = draw_world(_check_seed(seed), scenario.users)
+    for block_number in range(-(-n_users // BLOCK)):
+        block = draw_block(seed, block_number, world, scenario.users)
+        rows = slice(0, min(BLOCK, n_users - block_number * BLOCK))
+        own = user_effects(block, rows)
+        sums.add(block, world, own, rows)
+        yield block.frame.iloc[rows].reset_index(drop=True), own
+
+
+def sample_truth(n_users: int, seed: int, scenario: Scenario, launch: Launch) -> Truth:
+    """The sample's truths alone; the rows are drawn and dropped."""
+    sums = UserTruth()
+    for _ in stream_users(n_users, seed, scenario, sums):
+        pass
+    panel = draw_telemetry(seed, launch, scenario.telemetry)
+    return sums.result() | {"synthetic_control": telemetry_truth(panel)}
+
+
+def assemble_truth(
+    n_users: int,
+    seed: int,
+    scenario: Scenario,
+    severity: float,
+    launch: str,
+    sums: UserTruth,
+    panel: Truth,
+) -> Truth:
+    """All truths, sample and population, with what was asked for."""
+    sample = sums.result() | {"synthetic_control": panel}
+    asked = {
+        "scenario": scenario.name,
+        "severity": severity,
+        "seed": seed,
+        "n_users": n_users,
+        "launch": launch,
+    }
+    return {"asked": asked} | with_population(sample, population_truth(scenario))
+
+
+def check_users(n_users: int) -> None:
+    """Raise a DataError unless ``n_users`` is a whole number within bounds."""
+    if isinstance(n_users, bool) or not isinstance(n_users, int):
+        raise DataError(f"n_users is {n_users!r}.", "", "Give a whole number, such as 10000.")
+    if not MIN_USERS <= n_users <= MAX_USERS:
+        raise DataError(
+            f"n_users is {n_users:,}.",
+            "Below 100 users most weeks and workspaces would be empty.",
+            f"Give a number from {MIN_USERS} to {MAX_USERS:,}.",
+        )
+
+
+def _check_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise DataError(f"The seed is {seed!r}.", "", "Give a whole number from 0 up.")
+    return seed

@@ -1,0 +1,174 @@
+"""The telemetry panel: one row a workspace and day, before, at and after a model upgrade.
+
+For workspace i on day t::
+
+    p0[i, t] = 0.55 + level[i] + weekday[t] + common[t]
+               + drift[i] (t - 45) / 90 + loading[i] slow[t] + shock[i, t]
+    p1[i, t] = p0[i, t] + 0.05                      from day 90 on, where upgraded
+    tasks    ~ Poisson(size[i] weekday_load[t]),  completed ~ Binomial(tasks, p)
+
+``shock`` is a first-order autoregression of each workspace's own, ``common`` one that all share,
+``slow`` a persistent factor to which workspaces respond differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DataError
+
+from noholdout_data_generator.equations import clip_probability
+from noholdout_data_generator.scenarios import TelemetryKnobs
+from noholdout_data_generator.streams import ar1, stream
+from noholdout_data_generator.world import workspace_names
+
+Launch = Literal["one-workspace", "one-region", "pinned", "everyone"]
+
+N_DAYS = 120
+UPGRADE_DAY = 90
+FIRST_DATE = "2025-01-06"  # a Monday
+REGIONS = ("apac", "br", "eu-central", "eu-west", "us-east", "us-west")
+N_PINNED = 10
+EFFECT = 0.05
+
+MEAN = 0.55
+LEVEL_SD, LEVEL_MAX = 0.06, 0.15
+WEEKDAY = np.array([0.010, 0.012, 0.008, 0.004, -0.004, -0.018, -0.012])
+WEEKDAY_LOAD = np.array([1.10, 1.15, 1.15, 1.10, 1.00, 0.75, 0.75])
+COMMON_SD, COMMON_RHO = 0.012, 0.8
+DRIFT_SD = 0.006
+SLOW_SD, SLOW_RHO = 0.008, 0.97
+SHOCK_SD, SHOCK_RHO = 0.028, 0.93
+TASKS_LOW, TASKS_HIGH = 150.0, 550.0
+
+TELEMETRY_COLUMNS = (
+    "date",
+    "day",
+    "workspace_id",
+    "region",
+    "model_version",
+    "upgraded",
+    "active_users",
+    "tasks",
+    "task_completion_rate",
+    "thumbs_up_rate",
+    "session_minutes",
+    "cost_usd",
+)
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """A telemetry panel and both its potential outcomes. ``S`` workspaces, ``T`` days.
+
+    Parameters
+    ----------
+    frame
+        One row a workspace and day, the public columns.
+    treated
+        Which workspaces were upgraded, shape ``(S,)``.
+    p0, p1
+        P(a task is completed) on the old and on the new model, clipped, shape ``(S, T)``.
+    tasks
+        Shape ``(S, T)``.
+    """
+
+    frame: pd.DataFrame
+    treated: np.ndarray
+    p0: np.ndarray
+    p1: np.ndarray
+    tasks: np.ndarray
+
+
+def draw_telemetry(seed: int, launch: Launch, knobs: TelemetryKnobs) -> Telemetry:
+    """Draw the panel; only who is upgraded, and what follows from it, depends on ``launch``."""
+    if launch not in get_args(Launch):
+        raise DataError(
+            f"There is no launch {launch!r}.", "", f"Known: {', '.join(get_args(Launch))}."
+        )
+    count = knobs.n_workspaces
+    rng = stream(seed, "telemetry_workspaces")
+    level = np.clip(rng.normal(0.0, LEVEL_SD, count), -LEVEL_MAX, LEVEL_MAX)
+    drift = rng.normal(0.0, DRIFT_SD, count)
+    loading = rng.normal(0.0, 1.0, count)
+    size = rng.uniform(TASKS_LOW, TASKS_HIGH, count)
+    region = rng.permutation(np.arange(count) % len(REGIONS))
+    treated = _who(stream(seed, "launch"), launch, count, region)
+
+    shocks = stream(seed, "telemetry_shocks")
+    common = ar1(shocks, COMMON_RHO, COMMON_SD, 1, N_DAYS)[0]
+    slow = ar1(shocks, SLOW_RHO, SLOW_SD, 1, N_DAYS)[0]
+    shock = ar1(shocks, SHOCK_RHO, SHOCK_SD, count, N_DAYS)
+    day = np.arange(N_DAYS)
+    raw = (
+        MEAN
+        + level[:, None]
+        + (WEEKDAY[day % 7] + common)[None, :]
+        + np.outer(drift, (day - 45) / 90)
+        + np.outer(loading, slow)
+        + shock
+    )
+    p0, p1 = clip_probability(raw), clip_probability(raw + EFFECT)
+    upgraded = treated[:, None] & (day >= UPGRADE_DAY)[None, :]
+    load = WEEKDAY_LOAD[day % 7]
+    tasks = stream(seed, "telemetry_tasks").poisson(size[:, None] * load[None, :])
+    completed = stream(seed, "telemetry_outcome").binomial(tasks, np.where(upgraded, p1, p0))
+    rates = _side_columns(stream(seed, "telemetry_side"), tasks, completed, upgraded)
+    frame = _frame(workspace_names(count), region, upgraded, tasks, completed, rates)
+    return Telemetry(frame, treated, p0, p1, tasks)
+
+
+def _who(rng: np.random.Generator, launch: Launch, count: int, region: np.ndarray) -> np.ndarray:
+    order = rng.permutation(count)
+    one_region = rng.integers(len(REGIONS))
+    if launch == "one-workspace":
+        return np.arange(count) == order[0]
+    if launch == "one-region":
+        return np.asarray(region == one_region)
+    treated = np.ones(count, dtype=bool)
+    if launch == "pinned":
+        treated[order[:N_PINNED]] = False
+    return treated
+
+
+def _side_columns(
+    rng: np.random.Generator, tasks: np.ndarray, completed: np.ndarray, upgraded: np.ndarray
+) -> dict[str, np.ndarray]:
+    share = completed / np.maximum(tasks, 1)
+    thumbs = rng.binomial(tasks, np.clip(0.20 + 0.42 * share, 0.02, 0.98))
+    minutes = 7.5 * np.exp(-0.15 * share + rng.normal(0.0, 0.05, tasks.shape))
+    minutes = minutes * np.where(upgraded, 1.06, 1.0)
+    cost = tasks * 0.011 * np.where(upgraded, 1.35, 1.0)
+    return {
+        "active_users": np.maximum(1, rng.binomial(tasks, 0.36)),
+        "thumbs_up_rate": np.round(thumbs / np.maximum(tasks, 1), 6),
+        "session_minutes": np.round(minutes, 3),
+        "cost_usd": np.round(cost * np.exp(rng.normal(0.0, 0.06, tasks.shape)), 2),
+    }
+
+
+def _frame(
+    names: np.ndarray,
+    region: np.ndarray,
+    upgraded: np.ndarray,
+    tasks: np.ndarray,
+    completed: np.ndarray,
+    rates: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    count, n_days = tasks.shape
+    dates = pd.date_range(FIRST_DATE, periods=n_days).strftime("%Y-%m-%d").to_numpy(dtype=object)
+    columns = {
+        "date": np.tile(dates, count),
+        "day": np.tile(np.arange(n_days), count),
+        "workspace_id": np.repeat(names, n_days),
+        "region": np.repeat(np.array(REGIONS, dtype=object)[region], n_days),
+        "model_version": np.where(upgraded, "v2", "v1").astype(object).ravel(),
+        "upgraded": upgraded.astype(np.int64).ravel(),
+        "tasks": tasks.ravel(),
+        "task_completion_rate": np.round(completed / np.maximum(tasks, 1), 6).ravel(),
+        **{name: values.ravel() for name, values in rates.items()},
+    }
+    return pd.DataFrame(columns, columns=list(TELEMETRY_COLUMNS))

@@ -1,0 +1,179 @@
+"""Write a data set's files, in flat memory however many users it has."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import pandas as pd
+from noholdout_shared.errors import DataError
+from noholdout_shared.progress import track
+
+from noholdout_data_generator.generate import assemble_truth, check_users, stream_users
+from noholdout_data_generator.scenarios import scenario_at
+from noholdout_data_generator.telemetry import Launch, draw_telemetry
+from noholdout_data_generator.truth import UserTruth, telemetry_truth
+from noholdout_data_generator.users import BLOCK
+
+Format = Literal["csv", "parquet"]
+# Above this many users the Parquet rows are staged on disk instead of in memory.
+IN_MEMORY_USERS = 1_000_000
+
+
+class Writer(Protocol):
+    """Takes a table piece by piece."""
+
+    def add(self, table: str, piece: pd.DataFrame) -> None:
+        """Append rows to a table."""
+
+
+def write(
+    out: str | Path,
+    *,
+    n_users: int = 50_000,
+    seed: int = 42,
+    scenario: str = "clean",
+    severity: float = 1.0,
+    launch: Launch = "pinned",
+    format: Format = "csv",
+    chunk_users: int = 8 * BLOCK,
+    progress: bool = False,
+) -> list[Path]:
+    """Draw one synthetic product straight into files: what ``noholdout generate`` does.
+
+    Parameters
+    ----------
+    out
+        The folder; it is made if need be.
+    n_users, seed, scenario, severity, launch
+        As in ``generate()``, with the same rows.
+    format
+        ``csv`` or ``parquet``, of the three tables; the truth is JSON.
+    chunk_users
+        Rows handed to the file at a time; the files don't depend on it.
+    progress
+        Show a bar on stderr once two seconds have passed.
+
+    Returns
+    -------
+    list of Path
+        The four files.
+    """
+    if format not in get_args(Format):
+        raise DataError(f"There is no format {format!r}.", "", "Known formats: csv, parquet.")
+    if chunk_users < 1:
+        raise DataError(f"chunk_users is {chunk_users}.", "", "Give a whole number from 1 up.")
+    check_users(n_users)
+    folder = _folder(out)
+    chosen = scenario_at(scenario, severity)
+    panel = draw_telemetry(seed, launch, chosen.telemetry)
+    sums = UserTruth()
+    blocks = stream_users(n_users, seed, chosen, sums)
+    label = "Drawing users" if progress else ""
+    total = -(-n_users // BLOCK)
+    open_writer = _csv_writer if format == "csv" else _parquet_writer
+    with open_writer(folder, n_users) as writer:
+        for users, own in _rechunk(track(blocks, label, total=total), chunk_users):
+            writer.add("users", users)
+            writer.add("truth_users", own)
+        writer.add("telemetry", panel.frame)
+    truth = assemble_truth(n_users, seed, chosen, severity, launch, sums, telemetry_truth(panel))
+    truth_file = folder / "truth.json"
+    truth_file.write_text(json.dumps(truth, indent=2, allow_nan=False) + "\n")
+    tables = [folder / f"{name}.{format}" for name in ("users", "telemetry", "truth_users")]
+    return [*tables, truth_file]
+
+
+def _folder(out: str | Path) -> Path:
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"The folder {str(folder)!r} can't be made: {error.strerror}.",
+            "",
+            "Name another with --out.",
+        ) from error
+    return folder
+
+
+Pair = tuple[pd.DataFrame, pd.DataFrame]
+
+
+def _rechunk(blocks: Iterable[Pair], size: int) -> Iterator[Pair]:
+    """The same rows in pieces of ``size``."""
+    held: list[Pair] = []
+    rows = 0
+    for pair in blocks:
+        held.append(pair)
+        rows += len(pair[0])
+        if rows < size:
+            continue
+        users, own = _join(held)
+        whole = rows - rows % size
+        for start in range(0, whole, size):
+            yield users.iloc[start : start + size], own.iloc[start : start + size]
+        held, rows = [(users.iloc[whole:], own.iloc[whole:])], rows - whole
+    if rows:
+        yield _join(held)
+
+
+def _join(held: list[Pair]) -> Pair:
+    if len(held) == 1:
+        return held[0]
+    users, own = zip(*held, strict=True)
+    return pd.concat(users, ignore_index=True), pd.concat(own, ignore_index=True)
+
+
+class _Csv:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: set[str] = set()
+
+    def add(self, table: str, piece: pd.DataFrame) -> None:
+        first = table not in self.started
+        self.started.add(table)
+        path = self.folder / f"{table}.csv"
+        with path.open("w" if first else "a", encoding="utf-8", newline="") as handle:
+            piece.to_csv(handle, index=False, header=first, lineterminator="\n")
+
+
+class _Parquet:
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.tables: set[str] = set()
+
+    def add(self, table: str, piece: pd.DataFrame) -> None:
+        # Text as plain objects: DuckDB reads them whatever pandas' own text type is.
+        text = dict.fromkeys(piece.select_dtypes(["object", "string"]).columns, object)
+        self.connection.register("piece", piece.astype(text))
+        if table in self.tables:
+            self.connection.execute(f"INSERT INTO {table} SELECT * FROM piece")
+        else:
+            self.tables.add(table)
+            self.connection.execute(f"CREATE TABLE {table} AS SELECT * FROM piece")
+        self.connection.unregister("piece")
+
+
+@contextmanager
+def _csv_writer(folder: Path, n_users: int) -> Iterator[Writer]:
+    yield _Csv(folder)
+
+
+@contextmanager
+def _parquet_writer(folder: Path, n_users: int) -> Iterator[Writer]:
+    import duckdb
+
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".staging-") as staging:
+        place = ":memory:" if n_users <= IN_MEMORY_USERS else str(Path(staging) / "rows.duckdb")
+        # One thread keeps the order of rows, and so the bytes.
+        with duckdb.connect(place, config={"threads": 1}) as connection:
+            writer = _Parquet(connection)
+            yield writer
+            for table in sorted(writer.tables):
+                path = str(folder / f"{table}.parquet").replace("'", "''")
+                connection.execute(f"COPY {table} TO '{path}' (FORMAT parquet)")
