@@ -6,6 +6,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from noholdout.files import picture_kind, require_folder
+
+
+def _writable_page(path: str | None) -> str | None:
+    if path is not None:
+        require_folder(path)
+    return path
+
+
+def _writable_picture(path: str | None) -> str | None:
+    if path is not None:
+        picture_kind(path)
+    return path
+
+
 Data = Annotated[
     str, typer.Argument(help="csv, csv.gz, parquet, a glob, or a connection URL with #table.")
 ]
@@ -32,9 +47,14 @@ Margin = Annotated[
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Report = Annotated[str | None, typer.Option(help="Write a self-contained HTML page here.")]
+# Files to write are looked at before the work is done, not after it.
+Report = Annotated[
+    str | None,
+    typer.Option(help="Write a self-contained HTML page here.", callback=_writable_page),
+]
 Plot = Annotated[
-    str | None, typer.Option(help="Write the picture of the design here (png, svg, pdf).")
+    str | None,
+    typer.Option(help="Write the picture here (png, svg, pdf).", callback=_writable_picture),
 ]
 FailOn = Annotated[
     Literal["caution", "do-not-use"] | None,

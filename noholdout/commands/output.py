@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from noholdout_shared.errors import DataError
 
 if TYPE_CHECKING:
     from noholdout_shared.estimate import Estimate
@@ -26,7 +24,9 @@ def deliver(
 ) -> None:
     """Print the estimate (as text or JSON), write the files asked for, exit 3 on ``fail_on``."""
     if plot:
-        save_plot(estimate, plot)
+        from noholdout.files import picture, picture_kind, write_picture
+
+        write_picture(picture(estimate, picture_kind(plot)), plot)
     if report:
         from noholdout.report import write_report
 
@@ -40,31 +40,3 @@ def deliver(
         Console().print(renderable(estimate))
     if fail_on and SEVERITY[estimate.verdict] >= SEVERITY[fail_on]:
         raise typer.Exit(EXIT_VERDICT)
-
-
-def save_plot(estimate: Estimate, path: str) -> None:
-    """Draw the estimate's own picture into a file."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-    from noholdout_shared.style import house_style
-
-    require_folder(path)
-    with house_style():
-        estimate.plot()
-        try:
-            plt.gcf().savefig(path)
-        except ValueError as error:
-            raise DataError(f"No picture can be written to {path!r}: {error}") from error
-        finally:
-            plt.close("all")
-
-
-def require_folder(path: str) -> None:
-    """Raise a DataError when the folder of an output file doesn't exist."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise DataError(
-            f"{path!r} can't be written: there is no folder {str(folder)!r}.", "", "Make it first."
-        )

@@ -1,0 +1,144 @@
+"""The report page: self-contained, escaped, honest about what was left out, the same each time."""
+
+import math
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from noholdout_shared.checks import structural, untestable
+from noholdout_shared.errors import DataError
+from noholdout_shared.estimate import Estimate
+
+from noholdout.report import render_report, write_report
+from noholdout.report.words import answer_sentence, left_out, value_text, verdict_reasons
+
+ESTIMATE = Estimate(
+    method="Difference-in-differences",
+    estimand="ATT of all waves",
+    estimate=0.0512,
+    std_error=0.014,
+    conf_low=0.0237,
+    conf_high=0.0787,
+    conf_level=0.95,
+    p_value=0.0003,
+    inference="cluster-robust by workspace_id, normal",
+    outcome="task_completed",
+    n_obs=50_000,
+    n_treated=10_000,
+    n_control=40_000,
+    n_clusters=50,
+    proportion=True,
+    margin=0.01,
+    settings={"rows_read": 50_100, "rows_dropped_missing": 100, "cells_clipped": 0},
+    checks=(
+        structural("clusters", "Many clusters.", "caution", 12, "Only 12 <clusters>."),
+        structural("overlap", "Both arms.", "fail", 0.0, "No overlap."),
+        structural("cells", "No empty cell.", "pass", 0.0, "All cells are filled."),
+        untestable("hidden", "Nothing hidden.", "A confounder as strong as tier would erase it."),
+    ),
+    tables={
+        "group_time": pd.DataFrame(
+            {"cohort": range(40), "estimate": [math.nan, *np.linspace(0, 1, 39)]}
+        )
+    },
+)
+
+
+class Page(HTMLParser):
+    """The tags, attributes and visible text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_page_needs_nothing_from_outside() -> None:
+    page = Page(render_report(ESTIMATE))
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert [source[:22] for source in page.sources] == ["data:image/png;base64,"]
+    assert "url(" not in page.words and "@import" not in page.words
+
+
+def test_the_page_holds_what_a_reader_needs() -> None:
+    words = Page(render_report(ESTIMATE)).words
+    for part in (
+        "The effect on task_completed is estimated at +5.12 points",
+        "95% interval +2.37 to +7.87 points",
+        "zero lies outside the interval",
+        "not worse than -1.00 points: yes",
+        "3.92 points or more, with 80% power",
+        "do-not-use",
+        "What these data can't tell",
+        "A confounder as strong as tier would erase it.",
+        "rows dropped missing",
+        "The first 15 of 40 rows",
+        "cluster-robust by workspace_id",
+        "numpy",
+    ):
+        assert part in words
+
+
+def test_texts_from_data_are_escaped() -> None:
+    text = render_report(replace(ESTIMATE, outcome="<script>alert(1)</script>"))
+    assert "<script>" not in text
+    assert "Only 12 &lt;clusters&gt;." in text
+
+
+def test_the_same_estimate_gives_the_same_page() -> None:
+    assert render_report(ESTIMATE) == render_report(ESTIMATE)
+
+
+def test_the_answer_says_when_zero_is_not_ruled_out() -> None:
+    weak = replace(ESTIMATE, conf_low=-0.01, std_error=0.02)
+    # (1.959964 + 0.841621) * 0.02 = 0.0560
+    assert "inside the interval, and these data could have found 5.60 points" in answer_sentence(
+        weak
+    )
+    lost = replace(ESTIMATE, conf_low=math.nan, conf_high=math.nan, inference="none (one cluster)")
+    assert answer_sentence(lost).endswith("without an interval (none (one cluster)).")
+    assert "could not be computed" in answer_sentence(replace(lost, estimate=math.nan))
+
+
+def test_the_worst_reason_comes_first_and_passed_checks_are_no_reason() -> None:
+    assert verdict_reasons(ESTIMATE) == ["No overlap.", "Only 12 <clusters>."]
+
+
+def test_what_was_left_out_is_counted_and_zero_is_not_listed() -> None:
+    assert left_out(ESTIMATE.settings) == [("rows dropped missing", "100")]
+    nested = {"never_treated": {"empty": 3, "inf": 0}, "dropped_collinear": ["a", "b"]}
+    assert left_out(nested) == [
+        ("never treated", "empty 3; inf 0"),
+        ("dropped collinear", "a, b"),
+    ]
+    page = Page(render_report(replace(ESTIMATE, settings={"rows_dropped_missing": 0})))
+    assert "Nothing: no row was dropped, clipped or trimmed." in page.words
+
+
+def test_values_as_text() -> None:
+    assert value_text(123456) == "123,456"
+    assert value_text(2025) == "2025"
+    assert value_text(0.123456) == "0.1235"
+    assert value_text(None) == "undefined"
+    assert value_text([str(k) for k in range(14)]).endswith("11 and 2 more")
+
+
+def test_a_page_that_cannot_be_written_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        write_report(ESTIMATE, tmp_path / "none" / "a.html")
+    with pytest.raises(DataError, match="can't be written"):
+        write_report(ESTIMATE, tmp_path)
+    write_report(ESTIMATE, tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text("utf-8") == render_report(ESTIMATE)
