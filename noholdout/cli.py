@@ -14,9 +14,12 @@ import typer
 from noholdout_shared.errors import ConvergenceError, DataError, DesignError, NoholdoutError
 
 from noholdout import __version__
+from noholdout.commands.compare import compare
+from noholdout.commands.demo import demo
 from noholdout.commands.did import did
 from noholdout.commands.generate import generate
 from noholdout.commands.guide import guide
+from noholdout.commands.uplift import uplift
 
 EXIT_OK, EXIT_BUG, EXIT_DATA, EXIT_VERDICT, EXIT_DESIGN, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 130
 
@@ -36,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (generate, guide, did):
+for command in (generate, demo, guide, compare, did, uplift):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -47,8 +47,9 @@ def guide(
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Which method fits: answer a few questions, and get the command to type.
+    """Find the method that fits a launch.
 
+    It asks a few questions, says what each answer rules out, and prints the command to type.
     Without flags it asks. With flags, questions left open get the likely answer, and it says so.
     """
     from noholdout.guide import load_tree, walk

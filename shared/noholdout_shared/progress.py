@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -37,7 +38,9 @@ def track(items: Iterable[T], label: str, *, total: int | None = None) -> Iterat
         TimeRemainingColumn(),
     )
     started = time.monotonic()
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    # On a terminal, text printed meanwhile goes above the bar; redirected text stays where it is.
+    redirect = sys.stdout.isatty()
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect)
     task = bar.add_task(label, total=total)
     shown = False
     try:
