@@ -1,1 +1,10 @@
-"""Being built."""
+"""Opt-in features: the effect on users who chose, by propensity scores."""
+
+from noholdout_propensity.estimate import estimate
+from noholdout_propensity.estimators.aipw import aipw
+from noholdout_propensity.estimators.ipw import ipw
+from noholdout_propensity.estimators.matching import matching
+from noholdout_propensity.estimators.regression import regression
+from noholdout_propensity.result import PropensityEstimate
+
+__all__ = ["PropensityEstimate", "aipw", "estimate", "ipw", "matching", "regression"]

@@ -1,0 +1,237 @@
+"""Doubly robust estimation: augmented inverse-probability weighting, cross-fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from noholdout_shared.errors import ConvergenceError, DataError
+from noholdout_shared.input import Missing, check_choice, resolve_replicates
+
+from noholdout_propensity.estimators.common import (
+    ESTIMANDS,
+    Fit,
+    Score,
+    assemble,
+    fitted_score,
+    separated_fit,
+)
+from noholdout_propensity.estimators.ipw import refit
+from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
+from noholdout_propensity.kernels.doubly_robust import (
+    Nuisance,
+    assign_folds,
+    augmented_effect,
+    cross_fit_linear,
+    full_sample_nuisance,
+    nuisance_influence,
+)
+from noholdout_propensity.kernels.score import ScoreFit, link_terms
+from noholdout_propensity.kernels.weighting import Estimand, own_weights
+from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.result import PropensityEstimate
+
+DEFAULT_FOLDS = 5
+
+
+def aipw(
+    data: Any,
+    *,
+    outcome: str,
+    treatment: str,
+    covariates: Sequence[str],
+    outcome_covariates: Sequence[str] | None = None,
+    estimand: Estimand = "ate",
+    score: Score = "logit",
+    folds: int | None = None,
+    cluster: str | None = None,
+    weights: str | None = None,
+    inference: Inference = "analytic",
+    replicates: int | None = None,
+    missing: Missing = "refuse",
+    conf_level: float = 0.95,
+    seed: int = 0,
+    jobs: int = 1,
+    margin: float | None = None,
+) -> PropensityEstimate:
+    """Weighting and regression together: right when either the score or the outcome model is.
+
+    Assumes no hidden confounder and overlap. The moment is Robins, Rotnitzky and Zhao's (1994),
+    cross-fitted as in Chernozhukov et al. (2018, definition 3.2, DML2). The standard error adds
+    what estimating both models contributes, so that it holds with one model wrong.
+
+    Parameters
+    ----------
+    outcome_covariates
+        Covariates of the outcome models when they differ from the score's.
+    folds
+        Each row is predicted by models of the other folds; 5 by default, 1 for none.
+    data, outcome, treatment, covariates, estimand, score, cluster, weights, inference
+        As in :func:`ipw`. With clusters, whole clusters share a fold.
+
+    Raises
+    ------
+    DataError, DesignError, ConvergenceError
+        As :func:`ipw`.
+    """
+    check_choice("estimand", estimand, tuple(ESTIMANDS))
+    check_choice("score", score, ("logit", "probit"))
+    check_choice("inference", inference, ("analytic", "bootstrap"))
+    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
+    problem = prepare(
+        Options(
+            data=data,
+            outcome=outcome,
+            treatment=treatment,
+            covariates=covariates,
+            outcome_covariates=outcome_covariates,
+            cluster=cluster,
+            weights=weights,
+            missing=missing,
+            conf_level=conf_level,
+        )
+    )
+    fit = fit_aipw(
+        problem, fitted_score(problem, score), estimand, score, resolve_folds(folds), seed
+    )
+    return assemble(
+        problem,
+        fit,
+        estimand,
+        inference=inference,
+        replicates=draws,
+        seed=seed,
+        jobs=jobs,
+        margin=margin,
+    )
+
+
+def resolve_folds(folds: int | None) -> int:
+    """The number of folds; 1 means no cross-fitting."""
+    if folds is None:
+        return DEFAULT_FOLDS
+    if folds < 1:
+        raise DataError(f"folds is {folds}.", "", "Use 2 or more, or 1 for no cross-fitting.")
+    return folds
+
+
+def fit_aipw(
+    problem: Problem,
+    score_fit: ScoreFit,
+    estimand: Estimand,
+    link: Score,
+    folds: int,
+    seed: int,
+    kept: np.ndarray | None = None,
+) -> Fit:
+    """Point estimate, influence values and bootstrap replicate."""
+    if score_fit.separated:
+        return separated_fit("aipw", problem, score_fit)
+    y, treated, sampling = problem.outcome, problem.treated, problem.sampling
+    rows = sampling if kept is None else sampling * kept
+    fold = None if folds == 1 else _folds(problem, folds, seed)
+    if fold is not None and link == "probit":
+        raise DataError(
+            "Cross-fitting is written for the logit score.",
+            "",
+            "Use score='logit', or folds=1 with the probit.",
+        )
+    nuisance = predict(problem, score_fit, fold, sampling, rows)
+    if nuisance is None:
+        raise ConvergenceError(
+            f"Without one of the {folds} folds the score model has no solution.",
+            "Too few rows of one kind are left to learn their chance of opting in.",
+            "Use fewer covariates, merge rare categories, or folds=1.",
+        )
+    effect, tilt = augmented_effect(y, treated, nuisance, estimand, rows)
+    added = nuisance_influence(
+        y,
+        treated,
+        problem.score_design,
+        problem.outcome_design,
+        score_fit,
+        nuisance,
+        tilt,
+        effect.estimate,
+        likelihood_weights=sampling,
+        rows=rows,
+    )
+
+    def replicate(counts: np.ndarray) -> float | None:
+        likelihood = counts * sampling
+        coefficients = refit(problem, score_fit, likelihood, link)
+        if coefficients is None:
+            return None
+        near = refreshed(score_fit, problem, coefficients, link)
+        redrawn = predict(problem, near, fold, likelihood, counts * rows)
+        if redrawn is None:
+            return None
+        return augmented_effect(y, treated, redrawn, estimand, counts * rows)[0].estimate
+
+    fitted = "no cross-fitting" if fold is None else f"{folds} folds"
+    return Fit(
+        estimator="aipw",
+        estimate=effect.estimate,
+        weights=own_weights(tilt, treated, rows),
+        mean_treated=effect.mean_treated,
+        mean_control=effect.mean_control,
+        score=nuisance.score,
+        kept=kept,
+        influence=effect.influence + added,
+        source=f"influence values with both estimated models, {fitted}",
+        replicate=replicate,
+        adjusts_outcome=True,
+        settings={"score": link, "outcome_model": "linear per arm", "folds": folds},
+    )
+
+
+def _folds(problem: Problem, folds: int, seed: int) -> np.ndarray:
+    units = problem.n_clusters if problem.n_clusters is not None else None
+    if units is not None and units < folds:
+        raise DataError(
+            f"{folds} folds were asked of {units} clusters.",
+            "Clusters stay whole, so there can't be more folds than clusters.",
+            f"Use folds={units} or fewer.",
+        )
+    smallest = int(min(problem.treated.sum(), (1 - problem.treated).sum()))
+    if units is None and smallest < folds:
+        raise DataError(
+            f"{folds} folds were asked, but one arm has only {smallest} rows.",
+            "Each fold needs rows of both arms.",
+            "Use fewer folds, or folds=1.",
+        )
+    return assign_folds(problem.treated, folds, seed, problem.cluster_codes)
+
+
+def predict(
+    problem: Problem,
+    score_fit: ScoreFit,
+    fold: np.ndarray | None,
+    likelihood_weights: np.ndarray,
+    rows: np.ndarray,
+) -> Nuisance | None:
+    """Both models' predictions, out of fold when there are folds."""
+    if fold is None:
+        return full_sample_nuisance(
+            problem.outcome, problem.treated, problem.outcome_design, score_fit, rows
+        )
+    return cross_fit_linear(
+        problem.outcome,
+        problem.treated,
+        problem.score_design,
+        problem.outcome_design,
+        score_fit,
+        fold,
+        likelihood_weights=likelihood_weights,
+        rows=rows,
+    )
+
+
+def refreshed(
+    score_fit: ScoreFit, problem: Problem, coefficients: np.ndarray, link: Score
+) -> ScoreFit:
+    """A score fit moved to other coefficients, for warm starts within a resample."""
+    index = problem.score_design @ coefficients
+    score, slope, residual, _ = link_terms(index, problem.treated, link)
+    return ScoreFit(coefficients, score, slope, residual, score_fit.bread, True, False, 0)

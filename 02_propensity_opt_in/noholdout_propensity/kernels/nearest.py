@@ -1,0 +1,80 @@
+"""Nearest neighbours on a score, ties averaged, without a neighbour-by-neighbour list.
+
+On one dimension the matches of a row are a window of the sorted pool, so that means, counts and
+covariances over matches are differences of cumulative sums: O(n log n) time, O(n) memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TIE = 1e-10  # scores closer than this are one score: rounding differs from row to row
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Matches of each query row as a window of the sorted pool.
+
+    Parameters
+    ----------
+    order
+        Indices that sort the pool, shape ``(m,)``.
+    low, high
+        Each query's window, ``order[low:high]``; empty when nothing lies within the caliper.
+    distance
+        Distance to the last of the asked matches, shape ``(q,)``.
+    """
+
+    order: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    distance: np.ndarray
+
+    @property
+    def count(self) -> np.ndarray:
+        """Matches of each query (ties included), shape ``(q,)``."""
+        return self.high - self.low
+
+    def sums(self, pool_values: np.ndarray) -> np.ndarray:
+        """Sum of the pool's values over each query's matches; values ``(m,)`` or ``(m, k)``."""
+        total = np.zeros((pool_values.shape[0] + 1, *pool_values.shape[1:]))
+        np.cumsum(pool_values[self.order], axis=0, out=total[1:])
+        return total[self.high] - total[self.low]
+
+    def spread(self, query_values: np.ndarray) -> np.ndarray:
+        """Sum of the values of the queries that each pool row is a match of, ``(m,)``."""
+        size = self.order.size + 1
+        changes = np.bincount(self.low, weights=query_values, minlength=size)
+        changes -= np.bincount(self.high, weights=query_values, minlength=size)
+        sums = np.cumsum(changes)[:-1]
+        # A cumulative sum of additions and subtractions leaves rounding where nothing is left.
+        sums[np.abs(sums) < 1e-9] = 0.0
+        spread = np.empty(self.order.size)
+        spread[self.order] = sums
+        return spread
+
+
+def nearest_windows(
+    query: np.ndarray, pool: np.ndarray, ratio: int, caliper: float | None = None
+) -> Windows:
+    """The ``ratio`` nearest pool rows of each query, and every row tied with the last of them."""
+    order = np.argsort(pool, kind="stable")
+    ordered = pool[order]
+    size = ordered.size
+    ratio = min(ratio, size)
+    position = np.searchsorted(ordered, query)
+    distance = np.full(query.size, np.inf)
+    for back in range(ratio + 1):
+        first = position - back
+        valid = (first >= 0) & (first + ratio <= size)
+        first = np.where(valid, first, 0)
+        reach = np.maximum(query - ordered[first], ordered[first + ratio - 1] - query)
+        np.minimum(distance, np.where(valid, reach, np.inf), out=distance)
+    allowed = distance + TIE
+    if caliper is not None:
+        allowed = np.minimum(allowed, caliper + TIE)
+    low = np.searchsorted(ordered, query - allowed, side="left")
+    high = np.searchsorted(ordered, query + allowed, side="right")
+    return Windows(order, low, np.maximum(high, low), distance)

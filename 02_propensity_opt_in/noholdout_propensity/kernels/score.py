@@ -1,0 +1,225 @@
+"""The propensity score: an unpenalised binary regression by Newton's method.
+
+Separation is a result here, not an exception: the caller decides what an analysis without a
+score can still say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import special
+
+Link = Literal["logit", "probit"]
+
+GRADIENT_TOLERANCE = 1e-9  # per row, on covariates of unit variance
+STEP_TOLERANCE = 1e-9
+MAX_STEPS = 60
+LARGE_INDEX = 18.0  # a logit index of 18 is a probability within 2e-8 of 0 or 1
+
+
+@dataclass(frozen=True)
+class ScoreFit:
+    """A fitted score model.
+
+    Parameters
+    ----------
+    coefficients
+        Shape ``(k,)``.
+    score, slope
+        P(treated | x) and its derivative in the linear index, shape ``(n,)``.
+    residual
+        Shape ``(n,)``; ``residual[i] * x[i]`` is row i's score (gradient) contribution.
+    bread
+        Inverse of the negative hessian of the weighted log-likelihood, shape ``(k, k)``.
+    converged, separated
+        ``separated``: some combination of covariates predicts the treatment perfectly in some
+        rows, so that the likelihood has no maximum.
+    steps
+        Newton steps taken.
+    """
+
+    coefficients: np.ndarray
+    score: np.ndarray
+    slope: np.ndarray
+    residual: np.ndarray
+    bread: np.ndarray
+    converged: bool
+    separated: bool
+    steps: int
+
+
+def link_terms(
+    index: np.ndarray, treated: np.ndarray, link: Link
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Score, its slope in the index, the gradient's residual, and the observed curvature.
+
+    Each has shape ``(n,)``. ``treated`` is 0/1.
+    """
+    if link == "logit":
+        score = special.expit(index)
+        slope = score * (1 - score)
+        return score, slope, treated - score, slope
+    sign = 2 * treated - 1
+    signed = sign * index
+    density = np.exp(-0.5 * index**2) / np.sqrt(2 * np.pi)
+    # The inverse Mills ratio in logs: far in the tail both parts underflow.
+    mills = np.exp(-0.5 * index**2 - 0.5 * np.log(2 * np.pi) - special.log_ndtr(signed))
+    residual = sign * mills
+    return special.ndtr(index), density, residual, residual * (residual + index)
+
+
+def log_likelihood(
+    index: np.ndarray, treated: np.ndarray, weights: np.ndarray | None, link: Link
+) -> float:
+    """The (weighted) log-likelihood of a binary regression."""
+    signed = (2 * treated - 1) * index
+    rows = special.log_expit(signed) if link == "logit" else special.log_ndtr(signed)
+    return float(rows.sum() if weights is None else rows @ weights)
+
+
+def fit_score(
+    design: np.ndarray,
+    treated: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    link: Link = "logit",
+    start: np.ndarray | None = None,
+) -> ScoreFit:
+    """Maximise the likelihood by Newton steps, halved while they don't improve it.
+
+    Parameters
+    ----------
+    design
+        Shape ``(n, k)`` with a constant, columns of about unit variance, linearly independent.
+    treated
+        0/1 floats, shape ``(n,)``.
+    weights
+        Non-negative row weights, shape ``(n,)``.
+    """
+    n, k = design.shape
+    total = float(n) if weights is None else float(weights.sum())
+    coefficients = _start(treated, weights, k, link) if start is None else start.copy()
+    index = design @ coefficients
+    likelihood = log_likelihood(index, treated, weights, link)
+    converged = stuck = False
+    steps = 0
+    for _ in range(MAX_STEPS):
+        _, _, residual, curvature = link_terms(index, treated, link)
+        gradient = design.T @ (residual if weights is None else residual * weights)
+        step = _solve(_hessian(design, curvature, weights), gradient)
+        if step is None:
+            stuck = True
+            break
+        decrement = float(gradient @ step) / total
+        if np.abs(step).max() < STEP_TOLERANCE or (
+            np.abs(gradient).max() / total < GRADIENT_TOLERANCE and np.abs(step).max() < 1e-6
+        ):
+            converged = True
+            break
+        steps += 1
+        coefficients, index, gained = _line_search(
+            design, treated, weights, link, coefficients, step, likelihood
+        )
+        likelihood += gained
+        if decrement < 1e-13 and np.abs(step).max() > 0.1:
+            # The likelihood is at its supremum while the coefficients still run away.
+            stuck = True
+            break
+    score, slope, residual, curvature = link_terms(index, treated, link)
+    extreme = float(np.abs(index).max()) > (LARGE_INDEX if link == "logit" else 6.0)
+    bread = _inverse(_hessian(design, curvature, weights))
+    return ScoreFit(
+        coefficients=coefficients,
+        score=score,
+        slope=slope,
+        residual=residual,
+        bread=bread,
+        converged=converged,
+        separated=not converged and (stuck or extreme),
+        steps=steps,
+    )
+
+
+def refit_logit(
+    design: np.ndarray,
+    treated: np.ndarray,
+    weights: np.ndarray,
+    near: np.ndarray,
+    near_score: np.ndarray,
+) -> np.ndarray | None:
+    """Coefficients of a logit whose solution lies near a known one (a resample, a fold).
+
+    One Newton step from ``near``, then chord steps with the same hessian: each costs one pass
+    over the rows and shrinks the error by the size of the first step. Falls back to full Newton.
+    ``None`` when there is no solution.
+    """
+    hessian = _hessian(design, near_score * (1 - near_score), weights)
+    gradient = design.T @ (weights * (treated - near_score))
+    inverse = _inverse(hessian)
+    if not np.isfinite(inverse).all():
+        return None
+    coefficients = near + inverse @ gradient
+    for _ in range(12):
+        score = special.expit(design @ coefficients)
+        step = inverse @ (design.T @ (weights * (treated - score)))
+        size = float(np.abs(step).max())
+        if not size < 1.0:
+            break
+        coefficients = coefficients + step
+        if size < 1e-8:
+            return coefficients
+    fit = fit_score(design, treated, weights=weights)
+    return fit.coefficients if fit.converged else None
+
+
+def _start(treated: np.ndarray, weights: np.ndarray | None, k: int, link: Link) -> np.ndarray:
+    # The design's first column is the constant.
+    share = float(treated.mean() if weights is None else treated @ weights / weights.sum())
+    share = min(max(share, 1e-6), 1 - 1e-6)
+    start = np.zeros(k)
+    start[0] = special.logit(share) if link == "logit" else special.ndtri(share)
+    return start
+
+
+def _line_search(
+    design: np.ndarray,
+    treated: np.ndarray,
+    weights: np.ndarray | None,
+    link: Link,
+    coefficients: np.ndarray,
+    step: np.ndarray,
+    likelihood: float,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    scale = 1.0
+    slack = 1e-12 * abs(likelihood)  # rounding in a sum of n logarithms
+    for _ in range(30):
+        proposal = coefficients + scale * step
+        index = design @ proposal
+        gained = log_likelihood(index, treated, weights, link) - likelihood
+        if gained >= -slack:
+            return proposal, index, gained
+        scale /= 2
+    return coefficients, design @ coefficients, 0.0
+
+
+def _hessian(design: np.ndarray, curvature: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    scaled = curvature if weights is None else curvature * weights
+    return design.T @ (design * scaled[:, None])
+
+
+def _solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray | None:
+    try:
+        step = np.linalg.solve(matrix, vector)
+    except np.linalg.LinAlgError:
+        return None
+    return step if np.isfinite(step).all() else None
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)

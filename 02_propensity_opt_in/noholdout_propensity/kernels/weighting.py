@@ -1,0 +1,134 @@
+"""Balancing weights of each estimand, and the normalised (Hajek) weighted difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from noholdout_propensity.kernels.score import ScoreFit
+
+Estimand = Literal["ate", "att", "atc", "ato"]
+
+
+@dataclass(frozen=True)
+class Tilting:
+    """An estimand as a tilting of the population (Li, Morgan and Zaslavsky 2018, table 1).
+
+    With tilt ``h(e)``, the weights are ``h / e`` for treated and ``h / (1 - e)`` for control
+    rows. All shapes ``(n,)``.
+
+    Parameters
+    ----------
+    treated_weight, control_weight
+        The weight that a row would have in each arm.
+    treated_slope, control_slope
+        Their derivatives in the score model's linear index.
+    target, target_slope
+        ``h + h'(D - e)``: 1 for ATE, D for ATT, 1 - D for ATC, (D - e)^2 for ATO. Averages over
+        the target population use it, since its error in e is of second order.
+    """
+
+    treated_weight: np.ndarray
+    control_weight: np.ndarray
+    treated_slope: np.ndarray
+    control_slope: np.ndarray
+    target: np.ndarray
+    target_slope: np.ndarray
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate with its influence values, shape ``(n,)``, and each arm's weighted mean."""
+
+    estimate: float
+    influence: np.ndarray
+    mean_treated: float
+    mean_control: float
+
+
+def tilting(
+    score: np.ndarray, slope: np.ndarray, treated: np.ndarray, estimand: Estimand
+) -> Tilting:
+    """Weights and target of an estimand; nothing is clipped."""
+    one, zero = np.ones_like(score), np.zeros_like(score)
+    inverse, inverse_rest = 1 / score, 1 / (1 - score)
+    if estimand == "ate":
+        return Tilting(
+            inverse, inverse_rest, -slope * inverse**2, slope * inverse_rest**2, one, zero
+        )
+    if estimand == "att":
+        return Tilting(
+            one, score * inverse_rest, zero, slope * inverse_rest**2, treated.astype(float), zero
+        )
+    if estimand == "atc":
+        rest = (1 - treated).astype(float)
+        return Tilting((1 - score) * inverse, one, -slope * inverse**2, zero, rest, zero)
+    gap = treated - score
+    return Tilting(1 - score, score, -slope, slope, gap**2, -2 * gap * slope)
+
+
+def own_weights(tilt: Tilting, treated: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Each row's balancing weight in its own arm, times its sampling weight. Shape ``(n,)``."""
+    return rows * np.where(treated == 1, tilt.treated_weight, tilt.control_weight)
+
+
+def weighted_difference(
+    outcome: np.ndarray, treated: np.ndarray, weights: np.ndarray
+) -> tuple[float, float, float]:
+    """Hajek difference of means and both means."""
+    arm1, arm0 = weights * treated, weights * (1 - treated)
+    mean1 = float(arm1 @ outcome / arm1.sum())
+    mean0 = float(arm0 @ outcome / arm0.sum())
+    return mean1 - mean0, mean1, mean0
+
+
+def score_influence(
+    fit: ScoreFit, design: np.ndarray, likelihood_weights: np.ndarray
+) -> np.ndarray:
+    """Influence of each row on the score's coefficients, shape ``(n, k)``, mean-scaled."""
+    n = design.shape[0]
+    return (n * fit.residual * likelihood_weights)[:, None] * (design @ fit.bread)
+
+
+def hajek_effect(
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    design: np.ndarray,
+    fit: ScoreFit,
+    estimand: Estimand,
+    *,
+    likelihood_weights: np.ndarray,
+    rows: np.ndarray,
+    score_known: bool = False,
+) -> Effect:
+    """Normalised inverse-probability weighting with the influence of the estimated score.
+
+    The estimator solves the stacked equations of the score model and of both weighted means
+    (Lunceford and Davidian 2004, section 3; Stefanski and Boos 2002). Its influence value is that
+    with a known score plus the derivative in the score's coefficients times their influence.
+
+    Parameters
+    ----------
+    likelihood_weights, rows
+        Row weights in the score's likelihood and in the means (zero for a trimmed row), shape
+        ``(n,)``.
+    score_known
+        Leave the score's influence out (weights taken as fixed).
+    """
+    tilt = tilting(fit.score, fit.slope, treated, estimand)
+    weights = own_weights(tilt, treated, rows)
+    estimate, mean1, mean0 = weighted_difference(outcome, treated, weights)
+    n = outcome.size
+    sum1, sum0 = float(weights @ treated), float(weights @ (1 - treated))
+    gap = np.where(treated == 1, (outcome - mean1) / sum1, -(outcome - mean0) / sum0)
+    influence = n * weights * gap
+    if not score_known:
+        slope = rows * np.where(treated == 1, tilt.treated_slope, tilt.control_slope)
+        # In the index's direction first: a (k,) vector times the coefficients' influence.
+        direction = design.T @ (slope * gap)
+        influence = influence + n * fit.residual * likelihood_weights * (
+            design @ (fit.bread @ direction)
+        )
+    return Effect(estimate, influence, mean1, mean0)

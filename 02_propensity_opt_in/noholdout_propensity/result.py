@@ -1,0 +1,53 @@
+"""What this method returns: an Estimate that can draw its score and its balance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from noholdout_shared.estimate import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class RowDetail:
+    """Row-level pieces behind an estimate, each of shape ``(n,)`` in the order of the rows used.
+
+    Parameters
+    ----------
+    treated
+        0/1.
+    score
+        The propensity score; ``nan`` where the estimator fits none.
+    weights
+        Each row's weight in its arm's mean; 0 for a row that isn't used.
+    kept
+        False for a trimmed row.
+    """
+
+    treated: np.ndarray
+    score: np.ndarray
+    weights: np.ndarray
+    kept: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropensityEstimate(Estimate):
+    """The effect of an opt-in, with the score, the weights and the balance behind it."""
+
+    rows: RowDetail | None = field(default=None, repr=False, compare=False)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Mirrored score histograms on ``ax``; with the love plot beside them on a new figure."""
+        from noholdout_propensity.plot import plot_overview, plot_scores
+
+        return plot_overview(self) if ax is None else plot_scores(self, ax)
+
+    def plot_balance(self, ax: Axes | None = None) -> Axes:
+        """The love plot: standardised differences before and after."""
+        from noholdout_propensity.plot import plot_balance
+
+        return plot_balance(self, ax)

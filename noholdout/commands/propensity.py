@@ -1,0 +1,86 @@
+"""``noholdout propensity``: opt-in features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from noholdout.commands import options as opt
+
+
+def propensity(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    treatment: opt.Treatment,
+    covariates: Annotated[
+        str,
+        typer.Option(help="Columns known before the opt-in that drive it and the outcome: A,B,C."),
+    ],
+    estimand: Annotated[
+        Literal["ate", "att", "atc", "ato"],
+        typer.Option(help="Everyone, those who opted in, those who didn't, or the overlap."),
+    ] = "ate",
+    estimator: Annotated[
+        Literal["aipw", "ipw", "matching", "regression"],
+        typer.Option(help="How the arms are made comparable."),
+    ] = "aipw",
+    score: Annotated[
+        Literal["logit", "probit"] | None, typer.Option(help="Score model; logit by default.")
+    ] = None,
+    outcome_covariates: Annotated[
+        str | None, typer.Option(help="Covariates of the outcome model when they differ.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-fitting folds of aipw; 5 by default, 1 for none.")
+    ] = None,
+    ratio: Annotated[
+        int | None, typer.Option(help="Matches a row (matching); 1 by default.")
+    ] = None,
+    caliper: Annotated[
+        float | None, typer.Option(help="Largest distance of a match, in SDs of the score.")
+    ] = None,
+    cluster: opt.Cluster = None,
+    weights: opt.Weights = None,
+    inference: Annotated[
+        Literal["analytic", "bootstrap"], typer.Option(help="How the interval is made.")
+    ] = "analytic",
+    replicates: opt.Replicates = None,
+    missing: opt.MissingRule = "refuse",
+    conf_level: opt.ConfLevel = 0.95,
+    margin: opt.Margin = None,
+    seed: opt.Seed = 0,
+    jobs: opt.Jobs = 1,
+    as_json: opt.AsJson = False,
+    report: opt.Report = None,
+    plot: opt.Plot = None,
+    fail_on: opt.FailOn = None,
+) -> None:
+    """Opt-in features: what did the feature do for those who switched it on?"""
+    from noholdout_propensity import estimate
+
+    from noholdout.commands.output import deliver
+
+    result = estimate(
+        data,
+        outcome=outcome,
+        treatment=treatment,
+        covariates=opt.columns(covariates),
+        estimand=estimand,
+        estimator=estimator,
+        score=score,
+        outcome_covariates=opt.columns(outcome_covariates) or None,
+        folds=folds,
+        ratio=ratio,
+        caliper=caliper,
+        cluster=cluster,
+        weights=weights,
+        inference=inference,
+        replicates=replicates,
+        missing=missing,
+        conf_level=conf_level,
+        margin=margin,
+        seed=seed,
+        jobs=jobs,
+    )
+    deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)
