@@ -1,1 +1,46 @@
-"""Being built."""
+"""Uplift: who should get it, what is that worth, and is there anything to target at all.
+
+Names load on first use, so that importing the package doesn't import scikit-learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from noholdout_uplift.estimate import estimate
+    from noholdout_uplift.estimators.t_learner import TLearner
+    from noholdout_uplift.estimators.x_learner import XLearner
+    from noholdout_uplift.kernels.ranking import rank_metrics, top_weights
+    from noholdout_uplift.optimism import in_sample_top_effect
+    from noholdout_uplift.result import UpliftEstimate
+
+_WHERE = {
+    "estimate": "estimate",
+    "UpliftEstimate": "result",
+    "in_sample_top_effect": "optimism",
+    "TLearner": "estimators.t_learner",
+    "XLearner": "estimators.x_learner",
+    "rank_metrics": "kernels.ranking",
+    "top_weights": "kernels.ranking",
+}
+
+__all__ = [
+    "estimate",
+    "UpliftEstimate",
+    "in_sample_top_effect",
+    "TLearner",
+    "XLearner",
+    "rank_metrics",
+    "top_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The front function's module has its name: importing the module would hide the function.
+    if name in _WHERE:
+        value = getattr(importlib.import_module(f"noholdout_uplift.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'noholdout_uplift' has no attribute {name!r}")

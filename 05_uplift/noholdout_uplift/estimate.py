@@ -1,0 +1,110 @@
+"""The front function: who should get it, what is that worth, is there anything to target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from noholdout_shared.input import Missing
+
+from noholdout_uplift.analysis import Options, analyse
+from noholdout_uplift.estimators.choices import Learner
+from noholdout_uplift.result import UpliftEstimate
+
+Inference = Literal["influence", "bootstrap"]
+
+
+def estimate(
+    data: Any,
+    *,
+    outcome: str,
+    treatment: str,
+    features: Sequence[str],
+    learner: Learner = "x",
+    model: Any = "boosting",
+    propensity: float | str | None = None,
+    cluster: str | None = None,
+    fraction: float = 0.2,
+    folds: int = 5,
+    inference: Inference = "influence",
+    replicates: int | None = None,
+    missing: Missing = "refuse",
+    conf_level: float = 0.95,
+    margin: float | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+) -> UpliftEstimate:
+    """Rank users by predicted effect, and judge the ranking on users that didn't make it.
+
+    Question: what does the treatment change for the ``fraction`` of users who gain most by the
+    learner's prediction, and is ranking users worth anything at all?
+
+    Assumes that the treatment was assigned at random with the probability given, that everyone
+    could get either arm, and that one user's treatment doesn't change another's outcome. Nothing
+    is assumed of the learner: a bad one ranks badly, and the tables say so.
+
+    Parameters
+    ----------
+    data
+        A frame, an Ibis table, a path or a connection URL; one row a user.
+    outcome, treatment
+        Columns of the outcome and of the treatment (0/1).
+    features
+        Columns known before the treatment; text becomes indicators.
+    learner
+        ``t``: one model an arm; ``x``: a model of imputed effects.
+    model
+        ``boosting``, ``linear``, or in Python any scikit-learn regressor.
+    propensity
+        Probability of treatment: a number, a column, or ``None`` for the share treated.
+    cluster
+        Column of groups whose rows move together; folds and errors then go by group.
+    fraction
+        Share of users, highest predicted effect first, that the headline is about.
+    folds
+        Number of folds K; learners of folds 1 to k-1 score fold k, so K-1 folds are evaluated.
+    inference
+        ``influence`` (influence functions) or ``bootstrap`` (rows or clusters resampled).
+    replicates
+        Draws of the bootstrap (500).
+    missing, conf_level, margin, seed, jobs
+        As in every method.
+
+    Returns
+    -------
+    UpliftEstimate
+        Tables: ``metrics``, ``deciles``, ``qini``, ``policy``, ``segments``, ``profile``; each
+        user's out-of-fold score in ``scores``.
+
+    Raises
+    ------
+    DataError
+        The data can't be read as asked.
+    DesignError
+        No feature varies, or too few rows of an arm or clusters for the folds.
+
+    Notes
+    -----
+    AIPW scores with cross-fitted outcome models; learners are trained on earlier folds and
+    judged on the next (Luedtke and van der Laan 2016, Annals of Statistics 44(2), and the
+    sequential validation in grf), metrics as in Yadlowsky et al. 2025, JASA 120(549).
+    """
+    options = Options(
+        outcome=outcome,
+        treatment=treatment,
+        features=features,
+        learner=learner,
+        model=model,
+        propensity=propensity,
+        cluster=cluster,
+        fraction=fraction,
+        folds=folds,
+        inference=inference,
+        replicates=replicates,
+        missing=missing,
+        conf_level=conf_level,
+        margin=margin,
+        seed=seed,
+        jobs=jobs,
+    )
+    return analyse(data, options)

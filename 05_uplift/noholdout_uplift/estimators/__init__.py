@@ -1,0 +1,1 @@
+"""The learners: each predicts a row's effect from its features, on any scikit-learn regressor."""

@@ -1,0 +1,107 @@
+"""What all learners share: validation in scikit-learn's way, one model an arm."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from noholdout_shared.errors import DataError
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from noholdout_uplift.estimators.models import make_model
+
+
+class UpliftLearner(BaseEstimator):
+    """A model of a row's treatment effect given its features.
+
+    Parameters
+    ----------
+    model
+        ``boosting``, ``linear``, or an unfitted scikit-learn regressor.
+    random_state
+        Seed of models that draw at random.
+    """
+
+    def __init__(self, model: Any = "boosting", random_state: int = 0) -> None:
+        self.model = model
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        treatment: Any,
+        *,
+        propensity: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn the effect.
+
+        Parameters
+        ----------
+        X
+            Features, shape ``(n, k)``.
+        y
+            Outcome, shape ``(n,)``.
+        treatment
+            1 for treated, 0 for not, shape ``(n,)``.
+        propensity
+            Probability of treatment: a number, shape ``(n,)``, or ``None`` for the share treated.
+        sample_weight
+            Shape ``(n,)``.
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        treatment = _as_arms(treatment, len(y))
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        share = treatment.mean() if propensity is None else propensity
+        probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
+        self._learn(X, np.asarray(y, dtype=float), treatment, probability, weight)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted effect of treatment on the outcome, shape ``(n,)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self._effect(X)
+
+    def _learn(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        treatment: np.ndarray,
+        propensity: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> None:
+        raise NotImplementedError
+
+    def _effect(self, X: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _fit_model(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
+        model = make_model(self.model, len(y), self.random_state)
+        return model.fit(X, y) if weight is None else model.fit(X, y, sample_weight=weight)
+
+    def _fit_arm(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        arm: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> Any:
+        return self._fit_model(X[arm], y[arm], None if weight is None else weight[arm])
+
+
+def _as_arms(treatment: Any, n_rows: int) -> np.ndarray:
+    values = np.asarray(treatment)
+    if values.shape != (n_rows,) or not np.isin(values, (0, 1)).all():
+        raise DataError(
+            f"treatment has shape {values.shape} with values {np.unique(values)[:5].tolist()}.",
+            f"It must say of each of the {n_rows:,} rows whether it was treated.",
+            "Pass a one-dimensional array of 0 and 1.",
+        )
+    arms = values.astype(np.int8)
+    for arm, name in ((1, "treated"), (0, "control")):
+        if not (arms == arm).any():
+            raise DataError(f"There are no {name} rows.", "An effect compares the two arms.")
+    return arms

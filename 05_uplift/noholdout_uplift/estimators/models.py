@@ -1,0 +1,64 @@
+"""Which regression model a learner stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noholdout_shared.errors import DataError
+
+MODELS = ("boosting", "linear")
+
+
+def make_model(model: Any, n_rows: int, seed: int) -> Any:
+    """A fresh scikit-learn regressor.
+
+    Parameters
+    ----------
+    model
+        ``boosting`` (50 small trees), ``linear`` (least squares), or any scikit-learn regressor,
+        of which an unfitted copy is taken.
+    n_rows
+        Rows that it will be trained on: trees keep at least 1% of them in a leaf, 20 or more.
+    seed
+        Its ``random_state``, where it has one that is not set.
+    """
+    if isinstance(model, str):
+        return _named_model(model, n_rows, seed)
+    if not (hasattr(model, "fit") and hasattr(model, "predict") and hasattr(model, "get_params")):
+        raise DataError(
+            f"model is a {type(model).__name__}, which isn't a scikit-learn regressor.",
+            "A learner needs fit, predict and get_params.",
+            f"Use {', '.join(map(repr, MODELS))}, or an unfitted scikit-learn regressor.",
+        )
+    from sklearn.base import clone, is_classifier
+
+    if is_classifier(model):
+        raise DataError(
+            f"model is a classifier ({type(model).__name__}); its predictions are labels.",
+            "An effect is a difference of means, also when the outcome is 0/1.",
+            "Use the regressor of the same family.",
+        )
+    fresh = clone(model)
+    if "random_state" in fresh.get_params() and fresh.get_params()["random_state"] is None:
+        fresh.set_params(random_state=seed)
+    return fresh
+
+
+def _named_model(model: str, n_rows: int, seed: int) -> Any:
+    if model == "boosting":
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        return HistGradientBoostingRegressor(
+            max_iter=50,
+            max_leaf_nodes=8,
+            min_samples_leaf=max(20, n_rows // 100),
+            early_stopping=False,
+            random_state=seed,
+        )
+    if model == "linear":
+        from sklearn.linear_model import LinearRegression
+
+        return LinearRegression()
+    raise DataError(
+        f"model is {model!r}, which isn't a choice here.", "", f"Use one of: {', '.join(MODELS)}."
+    )

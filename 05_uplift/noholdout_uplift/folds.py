@@ -1,0 +1,116 @@
+"""Who is scored by a model that never saw them: folds, cross-fitted means, sequential scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from noholdout_shared.errors import DesignError
+
+MIN_ARM_ROWS = 10
+
+
+def assign_folds(
+    treatment: np.ndarray, clusters: np.ndarray | None, folds: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Fold of each row, 0 to ``folds - 1``, shape ``(n,)``.
+
+    Rows are split at random within each arm; with clusters, whole clusters are split.
+
+    Raises
+    ------
+    DesignError
+        Fewer clusters than folds, or a fold with fewer than 10 rows of an arm.
+    """
+    if clusters is None:
+        fold = np.empty(treatment.size, dtype=np.int64)
+        for arm in (0, 1):
+            rows = np.flatnonzero(treatment == arm)
+            fold[rng.permutation(rows)] = np.arange(rows.size) % folds
+    else:
+        count = int(clusters.max()) + 1
+        if count < folds:
+            raise DesignError(
+                f"There are {count} clusters for {folds} folds.",
+                "A cluster's rows move together, so they must stay in one fold.",
+                f"Use --folds {max(count, 2)} or fewer, or a column with more groups.",
+            )
+        fold_of_cluster = np.empty(count, dtype=np.int64)
+        fold_of_cluster[rng.permutation(count)] = np.arange(count) % folds
+        fold = fold_of_cluster[clusters]
+    _require_arms(treatment, fold, folds)
+    return fold
+
+
+def _require_arms(treatment: np.ndarray, fold: np.ndarray, folds: int) -> None:
+    for arm, name in ((1, "treated"), (0, "control")):
+        counts = np.bincount(fold[treatment == arm], minlength=folds)
+        if counts.min() < MIN_ARM_ROWS:
+            raise DesignError(
+                f"There are {int(counts.sum()):,} {name} rows, and one of the {folds} folds would "
+                f"hold only {int(counts.min())} of them.",
+                "Each fold must train a model and be judged by another; with fewer than "
+                f"{MIN_ARM_ROWS} rows of an arm neither works.",
+                "Collect more rows, or use fewer folds (--folds).",
+            )
+
+
+def cross_fitted_means(
+    features: np.ndarray,
+    outcome: np.ndarray,
+    treatment: np.ndarray,
+    fold: np.ndarray,
+    learner: Any,
+    weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's predicted outcome without and with treatment, by models of the other folds.
+
+    ``learner`` is a T-learner, of which one is fitted for each fold. Two arrays, shape ``(n,)``.
+    """
+    from sklearn.base import clone
+
+    control, treated = np.empty(outcome.size), np.empty(outcome.size)
+    for k in range(int(fold.max()) + 1):
+        inside, others = fold == k, fold != k
+        fitted = clone(learner).fit(
+            features[others],
+            outcome[others],
+            treatment[others],
+            sample_weight=None if weight is None else weight[others],
+        )
+        control[inside] = fitted.control_model_.predict(features[inside])
+        treated[inside] = fitted.treated_model_.predict(features[inside])
+    return control, treated
+
+
+def sequential_scores(
+    features: np.ndarray,
+    outcome: np.ndarray,
+    treatment: np.ndarray,
+    propensity: np.ndarray,
+    fold: np.ndarray,
+    learner: Any,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Each row's predicted effect by a learner of the earlier folds, shape ``(n,)``.
+
+    A fold's scores depend on earlier folds only, so that the folds' errors are martingale
+    differences and add up as if independent; pooled cross-fitted scores don't have this, and
+    their tests reject far too often when there is no heterogeneity. The first fold has no
+    earlier one: its rows are scored by the later folds and take no part in any interval.
+    """
+    from sklearn.base import clone
+
+    scores = np.empty(outcome.size)
+    for k in range(int(fold.max()) + 1):
+        inside = fold == k
+        train = fold < k if k else fold > 0
+        fitted = clone(learner).fit(
+            features[train],
+            outcome[train],
+            treatment[train],
+            propensity=propensity[train],
+            sample_weight=None if weight is None else weight[train],
+        )
+        scores[inside] = fitted.predict(features[inside])
+    return scores

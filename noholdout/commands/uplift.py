@@ -1,0 +1,81 @@
+"""``noholdout uplift``: personalised rollouts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from noholdout.commands import options as opt
+
+
+def uplift(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    treatment: opt.Treatment,
+    features: Annotated[
+        str, typer.Option(help="Columns known before the treatment, commas between them.")
+    ],
+    learner: Annotated[
+        Literal["t", "x"], typer.Option(help="How each user's effect is predicted.")
+    ] = "x",
+    model: Annotated[str, typer.Option(help="What the learner stands on: boosting, linear.")] = (
+        "boosting"
+    ),
+    propensity: Annotated[
+        str | None,
+        typer.Option(help="Probability of treatment: a number or a column; else the share."),
+    ] = None,
+    cluster: opt.Cluster = None,
+    fraction: Annotated[
+        float, typer.Option(help="Share of users, best first, that the answer is about.")
+    ] = 0.2,
+    folds: Annotated[int, typer.Option(help="Folds; the first only trains.")] = 5,
+    inference: Annotated[
+        Literal["influence", "bootstrap"], typer.Option(help="How the interval is made.")
+    ] = "influence",
+    replicates: opt.Replicates = None,
+    missing: opt.MissingRule = "refuse",
+    conf_level: opt.ConfLevel = 0.95,
+    margin: opt.Margin = None,
+    seed: opt.Seed = 0,
+    jobs: opt.Jobs = 1,
+    as_json: opt.AsJson = False,
+    report: opt.Report = None,
+    plot: opt.Plot = None,
+    fail_on: opt.FailOn = None,
+) -> None:
+    """Personalised rollouts: whom does it help, and is targeting worth it?"""
+    from noholdout_uplift import estimate
+
+    from noholdout.commands.output import deliver
+
+    result = estimate(
+        data,
+        outcome=outcome,
+        treatment=treatment,
+        features=opt.columns(features),
+        learner=learner,
+        model=model,
+        propensity=_number_or_column(propensity),
+        cluster=cluster,
+        fraction=fraction,
+        folds=folds,
+        inference=inference,
+        replicates=replicates,
+        missing=missing,
+        conf_level=conf_level,
+        margin=margin,
+        seed=seed,
+        jobs=jobs,
+    )
+    deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)
+
+
+def _number_or_column(text: str | None) -> float | str | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
