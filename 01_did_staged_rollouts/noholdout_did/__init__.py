@@ -1,1 +1,32 @@
-"""Being built."""
+"""Staged rollouts: difference-in-differences for launches that reach people in waves."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Not lazy: the submodule of the same name would take the function's place on first use.
+from noholdout_did.estimate import estimate
+
+if TYPE_CHECKING:
+    from noholdout_did.estimators.group_time import group_time
+    from noholdout_did.estimators.two_by_two import two_by_two
+    from noholdout_did.result import DidEstimate
+
+_LAZY = {
+    "group_time": "noholdout_did.estimators.group_time",
+    "two_by_two": "noholdout_did.estimators.two_by_two",
+    "DidEstimate": "noholdout_did.result",
+}
+
+__all__ = ["estimate", "group_time", "two_by_two", "DidEstimate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'noholdout_did' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

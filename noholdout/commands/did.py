@@ -20,6 +20,31 @@ def did(
         str | None, typer.Option(help="Column of the unit; leave out for repeated cross-sections.")
     ] = None,
     cluster: opt.Cluster = None,
+    weights: opt.Weights = None,
+    estimator: Annotated[
+        Literal["group-time", "two-by-two"], typer.Option(help="How the effect is computed.")
+    ] = "group-time",
+    control_group: Annotated[
+        Literal["not-yet-treated", "never-treated"], typer.Option(help="Whom to compare with.")
+    ] = "not-yet-treated",
+    base_period: Annotated[
+        Literal["varying", "universal"],
+        typer.Option(help="Before launch, compare with the period before, or the last clean one."),
+    ] = "varying",
+    anticipation: Annotated[
+        int, typer.Option(help="Periods before the launch in which people may already react.")
+    ] = 0,
+    aggregate: Annotated[
+        Literal["simple", "event", "group", "calendar"],
+        typer.Option(help="Which average of the effects by wave and period."),
+    ] = "simple",
+    balance: Annotated[
+        int | None,
+        typer.Option(help="With --aggregate event: only waves seen this long after launch."),
+    ] = None,
+    cell_mean: Annotated[
+        bool, typer.Option("--cell-mean", help="Average the rows of each unit and period.")
+    ] = False,
     inference: Annotated[
         Literal["analytic", "bootstrap"], typer.Option(help="How the interval is made.")
     ] = "analytic",
@@ -46,6 +71,14 @@ def did(
         time=time,
         first_treated=first_treated,
         cluster=cluster,
+        weights=weights,
+        estimator=estimator,
+        control_group=control_group,
+        base_period=base_period,
+        anticipation=anticipation,
+        aggregate=aggregate,
+        balance=balance,
+        cell_mean=cell_mean,
         inference=inference,
         replicates=replicates,
         missing=missing,

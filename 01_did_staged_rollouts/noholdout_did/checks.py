@@ -1,0 +1,277 @@
+"""What these data say about the assumptions: pre-trends, anticipation, clusters, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
+from noholdout_shared.inference import POWER, critical_value, smallest_effect, two_sided_p
+from noholdout_shared.render import effect_text, p_text
+
+from noholdout_did.inference import Errors, joint_test, std_errors
+from noholdout_did.kernels.group_time import Cells, Linear
+from noholdout_did.kernels.leads import (
+    Leads,
+    anticipation_weights,
+    bin_weights,
+    placebo_weights,
+    slope_weights,
+)
+from noholdout_did.kernels.moments import Moments
+
+MIN_CLUSTERS = 4
+TRENDS = "Without the launch, treated and comparison groups would have moved in parallel."
+NO_ANTICIPATION = "Nobody behaved differently before the launch because it was coming."
+TODO_TRENDS = (
+    "Groups that already drifted apart would have differed without a launch too. Look at the "
+    "picture; compare with groups that moved alike before, or adjust for what made them drift."
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the checks need to know about the estimate.
+
+    Parameters
+    ----------
+    estimate, std_error, df
+        Of the aggregate that is reported.
+    reach
+        Mean number of periods between base and effect, weighted as the aggregate is.
+    proportion
+        Whether effects read in percentage points.
+    """
+
+    estimate: float
+    std_error: float
+    df: float
+    reach: float
+    proportion: bool
+
+    def text(self, value: float) -> str:
+        return effect_text(value, self.proportion)
+
+
+def trend_checks(
+    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+) -> tuple[Check, ...]:
+    """The hypothesis checks of one estimate, judged as one family."""
+    if len(leads.lag) == 0 or not context.std_error > 0:
+        return (_no_leads(context),)
+    tests: list[HypothesisCheck | None] = [
+        _slope(data, leads, gaps, errors, context),
+        _bins(data, leads, gaps, errors, context),
+        _placebo(data, leads, gaps, errors, context),
+        _anticipation(data, leads, gaps, errors, context),
+    ]
+    usable = [test for test in tests if test is not None]
+    if not usable:
+        return (_no_leads(context),)
+    return judge(usable, context.std_error)
+
+
+def _no_leads(context: Context) -> Check:
+    drift = abs(context.estimate) / max(context.reach, 1.0)
+    return untestable(
+        "pre-trend-slope",
+        TRENDS,
+        "There are too few periods before the launch to look for a drift. One of "
+        f"{context.text(drift)} a period would explain the whole estimate.",
+    )
+
+
+def _single(
+    data: Moments, gaps: Linear, weights: np.ndarray, errors: Errors
+) -> tuple[float, float, float, float]:
+    """Estimate, standard error, degrees of freedom and p-value of one combination of leads."""
+    one = gaps.combine(weights)
+    se, df = std_errors(data, one, errors)
+    value = float(one.value[0])
+    return value, float(se[0]), float(df[0]), two_sided_p(value / se[0], float(df[0]))
+
+
+def _slope(
+    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+) -> HypothesisCheck | None:
+    value, se, df, p_value = _single(data, gaps, slope_weights(leads), errors)
+    if np.isnan(p_value):
+        return None
+    unseen = smallest_effect(se, 0.95, df)
+    return HypothesisCheck(
+        name="pre-trend-slope",
+        assumption=TRENDS,
+        statistic=value / se,
+        p_value=p_value,
+        bias=value * context.reach,
+        found=(
+            f"Before the launch the gap moved by {context.text(value)} a period ({p_text(p_value)})"
+            f"; that drift would bias the estimate by {context.text(value * context.reach)}. "
+            f"A drift of {context.text(unseen)} a period would have been found with "
+            f"{POWER:.0%} power."
+        ),
+        todo=TODO_TRENDS,
+    )
+
+
+def _bins(
+    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+) -> HypothesisCheck | None:
+    if len(np.unique(leads.lag)) < 2:
+        return None
+    weights, ranges = bin_weights(leads, data.n_clusters)
+    bins = gaps.combine(weights)
+    test = joint_test(data, bins, errors)
+    se, _ = std_errors(data, bins, errors)
+    if np.isnan(test.p_value) or np.isnan(se).all():
+        return None
+    worst = int(np.nanargmax(np.abs(bins.value / se)))
+    near, far = ranges[worst]
+    where = f"{near}" if near == far else f"{near} to {far}"
+    return HypothesisCheck(
+        name="pre-trend-bins",
+        assumption=TRENDS,
+        statistic=test.statistic,
+        p_value=test.p_value,
+        bias=float(bins.value[worst]),
+        found=(
+            f"Joint test of {test.df_num} stretches before the launch: F({test.df_num}, "
+            f"{test.df_den:.0f}) = {test.statistic:.2f} ({p_text(test.p_value)}); the gap furthest "
+            f"from the last period before the launch is {context.text(float(bins.value[worst]))}, "
+            f"{where} periods earlier."
+        ),
+        todo=TODO_TRENDS,
+    )
+
+
+def _placebo(
+    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+) -> HypothesisCheck | None:
+    made = placebo_weights(leads)
+    if made is None:
+        return None
+    value, se, _, p_value = _single(data, gaps, made[0], errors)
+    if np.isnan(p_value):
+        return None
+    return HypothesisCheck(
+        name="placebo",
+        assumption=TRENDS,
+        statistic=value / se,
+        p_value=p_value,
+        bias=value,
+        found=(
+            f"A launch pretended {made[1]} periods early 'finds' {context.text(value)} "
+            f"({p_text(p_value)}), where nothing was launched."
+        ),
+        todo=TODO_TRENDS,
+    )
+
+
+def _anticipation(
+    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+) -> HypothesisCheck | None:
+    weights = anticipation_weights(leads)
+    if weights is None:
+        return None
+    value, se, _, p_value = _single(data, gaps, weights, errors)
+    if np.isnan(p_value):
+        return None
+    return HypothesisCheck(
+        name="anticipation",
+        assumption=NO_ANTICIPATION,
+        statistic=value / se,
+        p_value=p_value,
+        bias=-value,
+        found=(
+            f"In the last period before the launch the gap was {context.text(value)} away from the "
+            f"three before it ({p_text(p_value)})."
+        ),
+        todo=(
+            "The estimate takes that period as untouched. If people knew of the launch, use "
+            "--anticipation 1 (or more) to start the comparison earlier."
+        ),
+    )
+
+
+def untestable_trends(context: Context, conf_level: float) -> Check:
+    """Parallel trends after the launch: what would overturn the answer."""
+    half = critical_value(conf_level, context.df) * context.std_error
+    room = abs(context.estimate) - half
+    if not np.isfinite(room):
+        message = "The estimate has no standard error, so nothing can be said of what overturns it."
+    elif room > 0:
+        message = (
+            "Whether the groups would have stayed parallel after the launch, no data can tell. "
+            f"Had they come apart by {context.text(room).lstrip('+')} for another reason, the "
+            f"interval would include zero; by {context.text(abs(context.estimate)).lstrip('+')}, "
+            "nothing would be left."
+        )
+    else:
+        message = (
+            "Whether the groups would have stayed parallel after the launch, no data can tell. The "
+            "interval includes zero already."
+        )
+    return untestable("parallel-trends", TRENDS, message, statistic=float(max(room, 0.0)))
+
+
+def cluster_check(
+    data: Moments, cells: Cells, labels: Sequence[str], what: str, independent: bool
+) -> Check:
+    """Fewest clusters in any cohort or control group that an effect compares."""
+    assumption = "There are enough independent groups on both sides for a standard error."
+    if independent:
+        return untestable(
+            "clusters",
+            assumption,
+            "Rows count as independent. Where the launch was switched on by workspace, team or "
+            "region, rows of one group move together and the true error is larger: name that "
+            "column in --cluster.",
+        )
+    sizes = data.part_sizes
+    treated = {int(g): int(sizes[g]) for g in np.unique(cells.cohort)}
+    controls = cells.control @ sizes
+    fewest_control = int(controls.min())
+    g = min(treated, key=lambda c: treated[c])
+    fewest = min(treated[g], fewest_control)
+    where = (
+        f"the wave of {labels[g]}" if treated[g] <= fewest_control else "the smallest control group"
+    )
+    found = f"The fewest {what} on any side are {fewest}, in {where}."
+    if fewest < MIN_CLUSTERS:
+        return structural(
+            "clusters",
+            assumption,
+            "fail",
+            fewest,
+            f"{found} Below {MIN_CLUSTERS} the standard error mostly measures nothing: a shock to "
+            "one group looks like an effect. Add groups, or leave that wave out.",
+        )
+    more = "" if fewest >= 10 else " So few make the interval wide; it allows for that."
+    return structural("clusters", assumption, "pass", fewest, found + more)
+
+
+def control_check(
+    data: Moments, cells: Cells, weights: np.ndarray, periods: Sequence[str], what: str
+) -> Check:
+    """Whether the control group shrinks over the periods that the effect covers."""
+    sizes = cells.control @ data.part_sizes
+    first, last = int(np.argmax(sizes)), int(np.argmin(sizes))
+    share = sizes[last] / sizes[first]
+    thin = float(weights[sizes < 0.25 * sizes[first]].sum() / weights.sum())
+    assumption = "The comparison stays one with the same kind of groups over the whole period."
+    found = (
+        f"The control group has {sizes[first]:,} {what} at most and {sizes[last]:,} at least "
+        f"(in {periods[int(cells.period[last])]})."
+    )
+    if thin > 0.25:
+        return structural(
+            "control-group",
+            assumption,
+            "caution",
+            float(share),
+            f"{found} {thin:.0%} of the answer rests on less than a quarter of it: those left "
+            "until last may differ from the rest. Look at the effects by period; end the analysis "
+            "earlier.",
+        )
+    return structural("control-group", assumption, "pass", float(share), found)

@@ -1,0 +1,138 @@
+"""The front function of staged rollouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noholdout_shared.input import Missing
+
+from noholdout_did.kernels.aggregate import AggregateName
+from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
+from noholdout_did.options import Estimator, Inference, check_options
+from noholdout_did.result import DidEstimate
+from noholdout_did.rollout import read_rollout
+
+
+def estimate(
+    data: Any,
+    *,
+    outcome: str,
+    time: str,
+    first_treated: str,
+    unit: str | None = None,
+    cluster: str | None = None,
+    weights: str | None = None,
+    estimator: Estimator = "group-time",
+    control_group: ControlGroup = "not-yet-treated",
+    base_period: BasePeriod = "varying",
+    anticipation: int = 0,
+    aggregate: AggregateName = "simple",
+    balance: int | None = None,
+    cell_mean: bool = False,
+    inference: Inference = "analytic",
+    replicates: int | None = None,
+    missing: Missing = "refuse",
+    conf_level: float = 0.95,
+    margin: float | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+) -> DidEstimate:
+    """What did the launch change in the waves that got it?
+
+    Assumes that, without the launch, each wave would have moved in parallel with those not yet
+    treated, and that nobody reacted more than ``anticipation`` periods before it.
+
+    Parameters
+    ----------
+    data
+        A pandas, polars or Arrow frame, an Ibis table, a path or a connection URL. One row a
+        unit and period, or one row a user seen once (repeated cross-sections).
+    outcome, time
+        Columns of the outcome (numbers) and the period (numbers, dates, or text in sort order).
+    first_treated
+        Column of the unit's first treated period, in the unit of ``time``. Empty, NaN, infinite,
+        0 before the first period and later than the last period are never treated; units treated
+        from the first period on are left out. All are counted in ``settings``.
+    unit
+        Column of the unit of a panel; leave out for repeated cross-sections.
+    cluster
+        Column of the groups whose rows move together. By default the unit. Naming it turns the
+        small-sample correction on, as having fewer than 40 units does.
+    weights
+        Column of sampling weights.
+    estimator
+        ``group-time`` (Callaway and Sant'Anna 2021) or ``two-by-two``: the first wave against
+        those not treated until the window ends, before against after.
+    control_group
+        ``not-yet-treated``: waves until they are treated, and the never treated;
+        ``never-treated``: the latter only.
+    base_period
+        Before the launch, compare with the period before (``varying``) or with the last clean
+        period (``universal``). Effects after the launch don't depend on it.
+    anticipation
+        Number of periods before the launch in which people may already react.
+    aggregate
+        ``simple``, ``event``, ``group`` or ``calendar``; each is a different average.
+    balance
+        With ``aggregate="event"``: only waves seen this many periods after launch, up to there.
+    cell_mean
+        Average duplicate (unit, time) rows into one, which turns user rows into a panel.
+    inference, replicates
+        ``analytic`` (t with cluster degrees of freedom) or ``bootstrap`` (the studentised
+        multiplier bootstrap with that many draws, 999 by default). Simultaneous bands come from
+        the latter either way.
+    missing, conf_level, margin, seed
+        ``refuse`` or ``drop`` (counted); level of intervals and bands; the M of "not worse than
+        -M", in outcome units; seed of the draws.
+    jobs
+        Processes; nothing here takes long enough to be split, and results don't depend on it.
+
+    Returns
+    -------
+    DidEstimate
+        Tables ``group_time``, ``event_study``, ``pre_tests``, ``trends`` and, for some
+        aggregates, ``aggregate``.
+
+    Raises
+    ------
+    DataError
+        The data can't be read as asked.
+    DesignError
+        One period, nobody treated or untreated, or no effect with a comparison group.
+
+    Notes
+    -----
+    Callaway and Sant'Anna (2021, Journal of Econometrics 225:200-230), equations 2.6 to 2.9 for
+    the effects and section 3 for the averages.
+    """
+    options = check_options(
+        estimator=estimator,
+        control_group=control_group,
+        base_period=base_period,
+        anticipation=anticipation,
+        aggregate=aggregate,
+        balance=balance,
+        inference=inference,
+        replicates=replicates,
+        conf_level=conf_level,
+        margin=margin,
+        seed=seed,
+    )
+    rollout = read_rollout(
+        data,
+        outcome=outcome,
+        time=time,
+        first_treated=first_treated,
+        unit=unit,
+        cluster=cluster,
+        weights=weights,
+        cell_mean=cell_mean,
+        missing=missing,
+    )
+    if estimator == "two-by-two":
+        from noholdout_did.estimators.two_by_two import two_by_two
+
+        return two_by_two(rollout, options, outcome=outcome, named_cluster=cluster is not None)
+    from noholdout_did.estimators.group_time import group_time
+
+    return group_time(rollout, options, outcome=outcome, named_cluster=cluster is not None)

@@ -1,0 +1,1 @@
+"""Arrays in, frozen dataclasses out: no frames, no names, no globals."""

@@ -1,0 +1,181 @@
+"""Sums within (cluster, cohort, period): all that estimates without covariates need.
+
+Every parameter here has an influence that is linear in a cluster's sums. So the covariance of any
+number of parameters follows from one Gram matrix a cohort, and no (units x parameters) array is
+ever formed for a large panel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Above this many clusters, their features aren't kept: the Gram matrices are enough.
+KEEP_FEATURES = 5_000
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sufficient statistics of a rollout. C cohorts, T periods, P features a cluster.
+
+    Parameters
+    ----------
+    launch
+        Index of each cohort's first treated period, shape ``(C,)``, ascending; T is never.
+    mean, weight
+        Weighted mean outcome and total weight by cohort and period, shape ``(C, T)``.
+    gram
+        One ``(P, P)`` matrix a part, ``features.T @ features``.
+    features
+        One ``(G_c, P)`` array a part, or ``None`` when there are too many clusters.
+    members
+        Cluster codes of the features' rows, one array a part.
+    share_features
+        Shape ``(P,)``: a cluster's weight in its cohort as a combination of its features.
+    part_sizes
+        Number of clusters in each part, shape ``(C,)``.
+    n_clusters
+        Number of different clusters.
+    nested
+        Whether every cluster lies within one cohort. Otherwise clusters are put together before
+        they are squared.
+    """
+
+    launch: np.ndarray
+    mean: np.ndarray
+    weight: np.ndarray
+    gram: tuple[np.ndarray, ...]
+    features: tuple[np.ndarray, ...] | None
+    members: tuple[np.ndarray, ...]
+    share_features: np.ndarray
+    part_sizes: np.ndarray
+    n_clusters: int
+    nested: bool
+
+    @property
+    def n_periods(self) -> int:
+        return int(self.mean.shape[1])
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Each cohort's share of the total weight, shape ``(C,)``."""
+        total = self.weight.sum(axis=1)
+        return total / total.sum()
+
+
+def moments(
+    y: np.ndarray,
+    period: np.ndarray,
+    launch: np.ndarray,
+    n_periods: int,
+    cluster: np.ndarray | None,
+    weights: np.ndarray | None,
+) -> Moments:
+    """Collect the sums.
+
+    Features of a cluster are its 2T sums: residuals from the cohort's period mean (the first T),
+    and weights (the last T).
+    """
+    cohorts, cohort = np.unique(launch, return_inverse=True)
+    if cluster is None:
+        return _independent_rows(y, period, cohort, cohorts, n_periods, weights)
+    n_clusters = int(cluster.max()) + 1
+    block, block_cluster, block_cohort = _blocks(cluster, cohort, n_clusters)
+    size = len(block_cluster) * n_periods
+    cell = block * n_periods + period
+    w_y = y if weights is None else weights * y
+    total = np.bincount(cell, weights=w_y, minlength=size).reshape(-1, n_periods)
+    weight = np.bincount(cell, weights=weights, minlength=size).reshape(-1, n_periods)
+    mean = np.empty((len(cohorts), n_periods))
+    cohort_weight = np.empty_like(mean)
+    gram, features, members = [], [], []
+    keep = len(block_cluster) <= KEEP_FEATURES or len(block_cluster) > n_clusters
+    for c in range(len(cohorts)):
+        rows = np.flatnonzero(block_cohort == c)
+        w_c = weight[rows].astype(float)
+        r_c = total[rows]
+        cohort_weight[c] = w_c.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean[c] = r_c.sum(axis=0) / cohort_weight[c]
+        r_c -= w_c * np.nan_to_num(mean[c])
+        gram.append(_gram(r_c, w_c))
+        members.append(block_cluster[rows])
+        if keep:
+            features.append(np.hstack([r_c, w_c]))
+    return Moments(
+        launch=cohorts,
+        mean=mean,
+        weight=cohort_weight,
+        gram=tuple(gram),
+        features=tuple(features) if keep else None,
+        members=tuple(members),
+        share_features=np.repeat([0.0, 1.0], n_periods),
+        part_sizes=np.array([len(m) for m in members]),
+        n_clusters=n_clusters,
+        nested=len(block_cluster) == n_clusters,
+    )
+
+
+def _gram(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    cross = residual.T @ weight
+    return np.block([[residual.T @ residual, cross], [cross.T, weight.T @ weight]])
+
+
+def _blocks(
+    cluster: np.ndarray, cohort: np.ndarray, n_clusters: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows' (cluster, cohort) pairs: codes, and each pair's cluster and cohort."""
+    first = np.zeros(n_clusters, dtype=np.int64)
+    first[cluster] = cohort
+    if (first[cluster] == cohort).all():
+        return cluster, np.arange(n_clusters), first
+    n_cohorts = int(cohort.max()) + 1
+    pairs, block = np.unique(cluster * n_cohorts + cohort, return_inverse=True)
+    return block, pairs // n_cohorts, pairs % n_cohorts
+
+
+def _independent_rows(
+    y: np.ndarray,
+    period: np.ndarray,
+    cohort: np.ndarray,
+    cohorts: np.ndarray,
+    n_periods: int,
+    weights: np.ndarray | None,
+) -> Moments:
+    """Each row is a cluster seen once, so the Gram matrices are diagonal in the period."""
+    size = len(cohorts) * n_periods
+    cell = cohort * n_periods + period
+    w = np.ones_like(y) if weights is None else weights
+    total = np.bincount(cell, weights=w, minlength=size)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(cell, weights=w * y, minlength=size) / total
+    residual = w * (y - mean[cell])
+    squares = {
+        "rr": np.bincount(cell, weights=residual**2, minlength=size),
+        "rw": np.bincount(cell, weights=residual * w, minlength=size),
+        "ww": np.bincount(cell, weights=w**2, minlength=size),
+    }
+    by = {name: values.reshape(-1, n_periods) for name, values in squares.items()}
+    gram = tuple(
+        np.block(
+            [
+                [np.diag(by["rr"][c]), np.diag(by["rw"][c])],
+                [np.diag(by["rw"][c]), np.diag(by["ww"][c])],
+            ]
+        )
+        for c in range(len(cohorts))
+    )
+    sizes = np.bincount(cohort, minlength=len(cohorts))
+    return Moments(
+        launch=cohorts,
+        mean=mean.reshape(-1, n_periods),
+        weight=total.reshape(-1, n_periods),
+        gram=gram,
+        features=None,
+        members=(),
+        share_features=np.repeat([0.0, 1.0], n_periods),
+        part_sizes=sizes,
+        n_clusters=len(y),
+        nested=True,
+    )

@@ -1,0 +1,279 @@
+"""From the user's rows to the arrays of a staged rollout, or to a refusal that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.input import (
+    Missing,
+    codes,
+    is_proportion,
+    positive_weights,
+    read_rows,
+)
+from noholdout_shared.input import outcome as outcome_values
+
+from noholdout_did.launches import REASONS, launches
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A staged rollout, one entry a row of data. T periods, coded 0 to T-1 in order.
+
+    Parameters
+    ----------
+    y
+        Outcome, shape ``(n,)``.
+    period
+        Period codes, shape ``(n,)``.
+    launch
+        Index of the first treated period, shape ``(n,)``; T is never.
+    cluster
+        Codes of the groups whose rows move together, shape ``(n,)``; ``None`` when rows count
+        as independent.
+    unit
+        Unit codes, shape ``(n,)``; ``None`` for repeated cross-sections.
+    weights
+        Sampling weights, shape ``(n,)``, or ``None``.
+    covariates
+        Shape ``(n, k)``, or ``None``; ``covariate_names`` has k names.
+    periods
+        Labels of the periods, shape ``(T,)``.
+    cluster_name, proportion, settings
+        For the result.
+    """
+
+    y: np.ndarray
+    period: np.ndarray
+    launch: np.ndarray
+    cluster: np.ndarray | None
+    unit: np.ndarray | None
+    weights: np.ndarray | None
+    covariates: np.ndarray | None
+    covariate_names: tuple[str, ...]
+    periods: np.ndarray
+    cluster_name: str | None
+    proportion: bool
+    settings: dict[str, Any]
+
+    @property
+    def n_periods(self) -> int:
+        return len(self.periods)
+
+    @property
+    def n_treated_rows(self) -> int:
+        return int((self.period >= self.launch).sum())
+
+
+def read_rollout(
+    data: Any,
+    *,
+    outcome: str,
+    time: str,
+    first_treated: str,
+    unit: str | None,
+    cluster: str | None,
+    weights: str | None = None,
+    covariates: Sequence[str] = (),
+    cell_mean: bool = False,
+    missing: Missing = "refuse",
+) -> Rollout:
+    """Read and validate. Rows of always-treated units are left out, counted.
+
+    Raises
+    ------
+    DataError
+        Unreadable, mistyped or contradictory columns; duplicate (unit, time) rows.
+    DesignError
+        One period, nobody treated, or everybody treated from the start.
+    """
+    if cell_mean and unit is None:
+        raise DataError(
+            "cell_mean averages rows within (unit, time), but no unit was named.",
+            "",
+            "Add --unit (unit=...), for example the workspace.",
+        )
+    columns = [outcome, time, first_treated, unit, cluster, weights, *covariates]
+    rows = read_rows(data, columns, missing=missing, may_be_empty=(first_treated,))
+    frame = rows.frame
+    y = outcome_values(frame, outcome)
+    period, periods = codes(frame, time)
+    if len(periods) < 2:
+        raise DesignError(
+            f"Column {time!r} holds one period ({periods[0]}).",
+            "A before-after comparison needs at least one period before the launch and one after.",
+            "Add earlier or later data, or check the column.",
+        )
+    placed = launches(frame[first_treated], periods, first_treated, time)
+    settings = dict(rows.settings)
+    unit_codes = None if unit is None else _plain_codes(frame[unit])
+    cluster_codes = None if cluster is None else _plain_codes(frame[cluster])
+    if unit is not None and unit_codes is not None:
+        _require_constant(placed.index, unit_codes, frame, unit, first_treated, "launch")
+        if cluster is not None and cluster_codes is not None:
+            _require_constant(cluster_codes, unit_codes, frame, unit, cluster, "cluster")
+    settings.update(_count_launches(placed.reasons, unit_codes))
+    matrix: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    if covariates:
+        from noholdout_shared.design_matrix import design_matrix
+
+        built = design_matrix(frame, covariates)
+        matrix, names = built.values, built.names
+        settings["covariates"] = built.settings
+    rollout = Rollout(
+        y=y,
+        period=period,
+        launch=placed.index,
+        cluster=unit_codes if cluster_codes is None else cluster_codes,
+        unit=unit_codes,
+        weights=positive_weights(frame, weights),
+        covariates=matrix,
+        covariate_names=names,
+        periods=periods,
+        cluster_name=cluster or unit,
+        proportion=is_proportion(y),
+        settings=settings,
+    )
+    if unit_codes is not None:
+        rollout = _one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
+    return _without_always_treated(rollout, first_treated, time)
+
+
+def _plain_codes(values: pd.Series) -> np.ndarray:
+    return pd.factorize(values)[0].astype(np.int64)
+
+
+def _count_launches(reasons: np.ndarray, unit: np.ndarray | None) -> dict[str, Any]:
+    """How many units (rows, without units) are never or always treated, by the reason why."""
+    if unit is not None:
+        reasons = reasons[np.unique(unit, return_index=True)[1]]
+    counts = np.bincount(reasons, minlength=len(REASONS))
+    of = "rows" if unit is None else "units"
+    return {f"{of}_{name}": int(counts[i]) for i, name in enumerate(REASONS)}
+
+
+def _require_constant(
+    values: np.ndarray,
+    unit: np.ndarray,
+    frame: pd.DataFrame,
+    by: str,
+    column: str,
+    what: str,
+) -> None:
+    first = np.empty(int(unit.max()) + 1, dtype=values.dtype)
+    first[unit[::-1]] = values[::-1]
+    differs = values != first[unit]
+    if not differs.any():
+        return
+    row = int(np.flatnonzero(differs)[0])
+    count = len(np.unique(unit[differs]))
+    example = frame.loc[unit == unit[row], column].drop_duplicates().head(3).tolist()
+    shown = ", ".join(str(value) for value in example)
+    raise DataError(
+        f"{count:,} of {len(first):,} units have more than one {what} in column {column!r} "
+        f"(for example {by} {frame[by].iloc[row]}: {shown}).",
+        f"A unit has one {what}, in every row.",
+        f"Write the same {column!r} in all rows of a unit, or check the --unit column.",
+    )
+
+
+def _one_row_a_cell(
+    rollout: Rollout, frame: pd.DataFrame, unit: str, time: str, cell_mean: bool
+) -> Rollout:
+    assert rollout.unit is not None
+    cell = rollout.unit * rollout.n_periods + rollout.period
+    n_units = int(rollout.unit.max()) + 1
+    counts = np.bincount(cell, minlength=n_units * rollout.n_periods)
+    settings = dict(rollout.settings)
+    if counts.max() > 1 and not cell_mean:
+        row = int(np.flatnonzero(counts[cell] > 1)[0])
+        raise DataError(
+            f"{int((counts > 1).sum()):,} (unit, time) cells have more than one row (for example "
+            f"{unit} {frame[unit].iloc[row]}, {time} {frame[time].iloc[row]}: "
+            f"{int(counts[cell[row]])} rows).",
+            "A panel has one row a unit and period; duplicates would count twice.",
+            "Use --cell-mean to average them, or leave --unit out and name it in --cluster when "
+            "the rows are different users.",
+        )
+    if counts.max() > 1:
+        settings["rows_averaged_into_cells"] = [len(cell), int((counts > 0).sum())]
+        rollout = _average_cells(rollout, cell, counts)
+        counts = np.minimum(counts, 1)
+    empty = int((counts == 0).sum())
+    settings["panel"] = "balanced" if empty == 0 else "unbalanced"
+    if empty:
+        settings["unit_periods_absent"] = empty
+    return _with(rollout, settings=settings)
+
+
+def _average_cells(rollout: Rollout, cell: np.ndarray, counts: np.ndarray) -> Rollout:
+    size = counts.size
+    w = np.ones(cell.size) if rollout.weights is None else rollout.weights
+    total = np.bincount(cell, weights=w, minlength=size)
+    kept = np.flatnonzero(total > 0)
+    first = np.zeros(size, dtype=np.int64)
+    first[cell[::-1]] = np.arange(cell.size)[::-1]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(cell, weights=w * values, minlength=size)[kept] / total[kept]
+
+    covariates = rollout.covariates
+    pick = first[kept]
+    return _with(
+        rollout,
+        y=mean(rollout.y),
+        period=rollout.period[pick],
+        launch=rollout.launch[pick],
+        cluster=None if rollout.cluster is None else rollout.cluster[pick],
+        unit=None if rollout.unit is None else rollout.unit[pick],
+        weights=None if rollout.weights is None else total[kept],
+        covariates=None
+        if covariates is None
+        else np.column_stack([mean(column) for column in covariates.T]),
+    )
+
+
+def _without_always_treated(rollout: Rollout, first_treated: str, time: str) -> Rollout:
+    keep = rollout.launch > 0
+    if not keep.any():
+        raise DesignError(
+            f"Every row is treated from the first period on ({rollout.periods[0]}).",
+            "Without a period before the launch there is nothing to compare with.",
+            f"Add data from before the launch, or check {first_treated!r}.",
+        )
+    if (rollout.launch[keep] == rollout.n_periods).all():
+        always = "" if keep.all() else " besides those treated from the start"
+        raise DesignError(
+            f"Nobody is first treated after {rollout.periods[0]} and by {rollout.periods[-1]}, the "
+            f"last period{always}.",
+            "An effect is a comparison of treated with untreated.",
+            f"Check that {first_treated!r} is in the unit of {time!r}.",
+        )
+    return rollout if keep.all() else _take(rollout, keep)
+
+
+def _take(rollout: Rollout, keep: np.ndarray) -> Rollout:
+    names = ("y", "period", "launch", "cluster", "unit", "weights", "covariates")
+    picked = {n: v[keep] for n in names if (v := getattr(rollout, n)) is not None}
+    for name in ("cluster", "unit"):
+        if name in picked:
+            picked[name] = _dense(picked[name])
+    return _with(rollout, **picked)
+
+
+def _dense(values: np.ndarray) -> np.ndarray:
+    """Codes renumbered 0 to G-1 after rows were left out."""
+    present = np.bincount(values) > 0
+    return (np.cumsum(present) - 1)[values]
+
+
+def _with(rollout: Rollout, **changes: Any) -> Rollout:
+    from dataclasses import replace
+
+    return replace(rollout, **changes)

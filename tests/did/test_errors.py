@@ -1,0 +1,71 @@
+"""Bad input: one message that says what is wrong, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from did.simulate import panel
+from noholdout_did import estimate
+from noholdout_shared.errors import DataError, DesignError
+
+ARGS = {"outcome": "y", "time": "t", "first_treated": "g", "unit": "unit"}
+DATA = panel(12, periods=5)
+
+
+def refuse(error: type[Exception], match: str, data: pd.DataFrame, **options: Any) -> None:
+    with pytest.raises(error, match=match):
+        estimate(data, **{**ARGS, **options})
+
+
+def test_columns_and_values() -> None:
+    refuse(DataError, "no column 'yy'.*mean 'y'", DATA, outcome="yy")
+    refuse(DataError, "1 of 150 rows have missing", DATA.assign(y=DATA["y"].where(DATA.index > 0)))
+    refuse(DataError, "holds text", DATA.assign(y="high"))
+    refuse(DataError, "is 1 in all", DATA.assign(y=1.0))
+    refuse(DataError, "no rows", DATA.iloc[:0])
+    refuse(DataError, "negative", DATA.assign(w=-1.0), weights="w")
+
+
+def test_duplicate_rows_are_refused_with_an_example() -> None:
+    doubled = pd.concat([DATA, DATA.iloc[[0]]])
+    refuse(DataError, r"1 \(unit, time\) cells have more than one row.*--cell-mean", doubled)
+    assert estimate(doubled, **ARGS, cell_mean=True).n_obs == 150
+
+
+def test_launches_that_contradict() -> None:
+    moved = DATA.copy()
+    moved.loc[0, "g"] = 4
+    refuse(DataError, "1 of 30 units have more than one launch.*unit 0: 4.0, 3.0", moved)
+    refuse(DataError, "holds 'soon', but 't' holds numbers", DATA.assign(g="soon"))
+    dated = DATA.assign(t=pd.to_datetime("2024-01-01") + pd.to_timedelta(DATA["t"], "D"))
+    refuse(DataError, "but 't' holds dates", dated)
+
+
+def test_designs_without_an_answer() -> None:
+    refuse(DesignError, "one period", DATA[DATA["t"] == 3])
+    refuse(DesignError, "Nobody is first treated after 1", DATA.assign(g=np.nan))
+    refuse(DesignError, "Every row is treated", DATA.assign(g=1))
+    refuse(DesignError, "Everybody was first treated in 3", DATA.assign(g=3))
+    waves = DATA[DATA["g"].notna()]
+    refuse(DesignError, "Nobody is never treated", waves, control_group="never-treated")
+    assert estimate(waves, **ARGS).settings["effects_without_controls_dropped"] > 0
+    refuse(DesignError, "one group only", DATA[DATA["unit"] == 0])
+    refuse(DesignError, "None of the .* has a comparison group", DATA, anticipation=4)
+
+
+def test_one_cluster() -> None:
+    refuse(DesignError, "one group only", DATA.assign(c=1), cluster="c")
+    refuse(DataError, "more than one cluster", DATA.assign(c=DATA["t"]), cluster="c")
+
+
+def test_options_are_checked_and_never_ignored() -> None:
+    refuse(DataError, "estimator is 'ols'", DATA, estimator="ols")
+    refuse(DataError, "replicates=200 was asked", DATA, replicates=200)
+    refuse(DataError, "balance=1 was asked", DATA, balance=1)
+    refuse(DataError, "doesn't use it", DATA, estimator="two-by-two", aggregate="group")
+    refuse(DataError, "anticipation is -1", DATA, anticipation=-1)
+    refuse(DataError, "conf_level", DATA, conf_level=95)
+    refuse(DataError, "no unit was named", DATA, unit=None, cell_mean=True)

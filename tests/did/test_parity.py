@@ -1,0 +1,120 @@
+"""Published and re-run numbers on real data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from noholdout_did import estimate
+from reference import expected, reference_file
+
+
+@pytest.fixture(scope="module")
+def mpdta() -> pd.DataFrame:
+    return pd.read_csv(reference_file("mpdta.csv"))
+
+
+def on_mpdta(data: pd.DataFrame, **options: Any) -> Any:
+    given = {"control_group": "never-treated", **options}
+    return estimate(
+        data, outcome="lemp", time="year", unit="countyreal", first_treated="first_treat", **given
+    )
+
+
+# The references print six decimals, hence 1e-6 (half a unit in the last place, doubled).
+SIX = 1e-6
+
+
+def test_mpdta_cells(mpdta: pd.DataFrame) -> None:
+    table = on_mpdta(mpdta).tables["group_time"]
+    want = expected("mpdta")
+    assert len(table) == 12
+    for row in table.itertuples():
+        assert row.estimate == pytest.approx(
+            want[f"att_gt_nocov_{row.cohort}_{row.time}"]["value"], abs=SIX
+        )
+        assert row.std_error == pytest.approx(
+            want[f"se_gt_nocov_{row.cohort}_{row.time}"]["value"], abs=SIX
+        )
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "name"),
+    [
+        ("simple", "simple"),
+        ("event", "dynamic_overall"),
+        ("group", "group_overall"),
+        ("calendar", "calendar_overall"),
+    ],
+)
+def test_mpdta_aggregates(mpdta: pd.DataFrame, aggregate: str, name: str) -> None:
+    found = on_mpdta(mpdta, aggregate=aggregate)
+    want = expected("mpdta")
+    assert found.estimate == pytest.approx(want[f"{name}_att_nocov"]["value"], abs=SIX)
+    assert found.std_error == pytest.approx(want[f"{name}_se_nocov"]["value"], abs=SIX)
+
+
+def test_mpdta_event_study_and_pre_test(mpdta: pd.DataFrame) -> None:
+    found = on_mpdta(mpdta)
+    want = expected("mpdta")
+    for row in found.tables["event_study"].itertuples():
+        assert row.estimate == pytest.approx(want[f"es_e{row.event_time}_nocov"]["value"], abs=SIX)
+        assert row.std_error == pytest.approx(
+            want[f"es_e{row.event_time}_se_nocov"]["value"], abs=SIX
+        )
+    wald = found.tables["pre_tests"].set_index("test").loc["all leads, Wald"]
+    assert wald["statistic"] == pytest.approx(7.79124, abs=1e-5)
+    assert wald["p_value"] == pytest.approx(0.168122, abs=SIX)
+
+
+def test_mpdta_balanced_event_study(mpdta: pd.DataFrame) -> None:
+    found = on_mpdta(mpdta, aggregate="event", balance=1)
+    want = expected("mpdta")["dynamic_balance_e1_overall"]["value"]
+    assert found.estimate == pytest.approx(want, abs=SIX)
+    assert found.std_error == pytest.approx(0.013686, abs=SIX)
+
+
+def test_mpdta_not_yet_treated(mpdta: pd.DataFrame) -> None:
+    want = expected("mpdta")
+    found = on_mpdta(mpdta, control_group="not-yet-treated")
+    assert found.estimate == pytest.approx(want["simple_att_notyet_nocov"]["value"], abs=SIX)
+    first = found.tables["group_time"].iloc[0]["estimate"]
+    assert first == pytest.approx(want["att_2004_2004_notyet_nocov"]["value"], abs=SIX)
+    event = on_mpdta(mpdta, control_group="not-yet-treated", aggregate="event")
+    assert event.estimate == pytest.approx(want["dynamic_overall_notyet_nocov"]["value"], abs=SIX)
+
+
+@pytest.mark.parametrize("control", ["never-treated", "not-yet-treated"])
+def test_castle(control: str) -> None:
+    data = pd.read_csv(reference_file("castle.csv"))
+    args = {"outcome": "l_homicide", "time": "year", "unit": "sid", "first_treated": "effyear"}
+    found = estimate(data, **args, control_group=control)
+    want = expected("castle")
+    name = "cs_simple_never" if control == "never-treated" else "cs_simple_notyet"
+    assert found.estimate == pytest.approx(want[name]["value"], abs=SIX)
+    assert found.std_error == pytest.approx(want[f"{name}_se"]["value"], abs=SIX)
+    # Two of its waves are single states: no standard error can be trusted.
+    assert found.verdict == "do-not-use"
+    if control == "never-treated":
+        event = estimate(data, **args, control_group=control, aggregate="event")
+        assert event.estimate == pytest.approx(want["cs_dynamic_overall_never"]["value"], abs=SIX)
+        waves = estimate(data, **args, control_group=control, aggregate="group").tables["aggregate"]
+        by = {str(k): v for k, v in zip(waves["cohort"], waves["estimate"], strict=True)}
+        assert by == pytest.approx(want["cs_group_never"]["value"], abs=SIX)
+
+
+def test_organ_donations() -> None:
+    data = pd.read_csv(reference_file("organ_donations.csv"))
+    data["first"] = data["State"].map(lambda s: 4 if s == "California" else None)
+    args = {"outcome": "Rate", "time": "Quarter_Num", "unit": "State", "first_treated": "first"}
+    want = expected("organ_donations")
+    found = estimate(data, **args, estimator="two-by-two")
+    assert found.estimate == pytest.approx(want["did"]["value"], abs=SIX)
+    assert found.verdict == "do-not-use"  # one treated state
+    study = estimate(data, **args, base_period="universal").tables["event_study"]
+    # event time 0 is quarter 4; the reference leaves out quarter 3
+    by = dict(zip(study["event_time"] + 4, study["estimate"], strict=True))
+    for quarter, value in want["event_study_ref3"]["value"].items():
+        assert by[int(quarter)] == pytest.approx(value, abs=SIX)
+    assert by[3] == 0.0
