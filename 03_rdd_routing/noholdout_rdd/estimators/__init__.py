@@ -1,0 +1,1 @@
+"""One file an estimator: validate, call kernels, assemble."""

@@ -1,0 +1,203 @@
+"""The effect at the cutoff: sharp or fuzzy, conventional, bias-corrected and robust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DesignError
+from noholdout_shared.inference import Interval, interval
+
+from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
+from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
+from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, weights_variance
+from noholdout_rdd.threshold_data import ThresholdData
+
+Inference = Literal["robust", "conventional"]
+
+WEAK_FIRST_STAGE = 10.0  # F of the treatment's jump (Feir, Lemieux and Marmer 2016)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The effect of the treated side's rule, its sign turned to treated minus not treated.
+
+    Parameters
+    ----------
+    pair
+        The two jumps (right minus left) in the outcome or, when fuzzy, in the linearised outcome
+        ``(outcome - ratio * treatment) / first_stage``.
+    sides
+        The sides whose ``values[0]`` the jumps were taken of.
+    offset
+        Added to the jumps: the conventional ratio when fuzzy, else 0.
+    first_stage, first_stage_error
+        Jump in the treatment received and its robust standard error; 1 and 0 when sharp.
+    """
+
+    pair: JumpPair
+    sides: tuple[Side, Side]
+    sign: int
+    h: tuple[float, float]
+    b: tuple[float, float]
+    offset: float = 0.0
+    first_stage: float = 1.0
+    first_stage_error: float = 0.0
+
+    @property
+    def conventional(self) -> float:
+        """Local polynomial estimate."""
+        return self.sign * (self.offset + self.pair.conventional.estimate) + 0.0
+
+    @property
+    def corrected(self) -> float:
+        """Bias-corrected estimate."""
+        return self.sign * (self.offset + self.pair.corrected.estimate) + 0.0
+
+    @property
+    def conventional_error(self) -> float:
+        """Standard error of the conventional estimate."""
+        return self.pair.conventional.std_error
+
+    @property
+    def robust_error(self) -> float:
+        """Standard error of the bias-corrected estimate, the bias's own noise counted."""
+        return self.pair.corrected.std_error
+
+
+def outcome_sides(data: ThresholdData, pair: tuple[np.ndarray, np.ndarray]) -> tuple[Side, Side]:
+    """The sides with another outcome, covariates kept."""
+    left, right = (
+        side.with_values(np.vstack([value, side.values[1:]]))
+        for side, value in zip(data.sides, pair, strict=True)
+    )
+    return left, right
+
+
+def fit_effect(
+    data: ThresholdData,
+    h: tuple[float, float],
+    b: tuple[float, float],
+    spec: Spec,
+    *,
+    fuzzy: bool,
+) -> Effect:
+    """Estimate the effect at given bandwidths.
+
+    Fuzzy: the ratio of the jumps in outcome and treatment, its bias and variance linearised
+    (Calonico, Cattaneo and Titiunik 2014, section 3.2).
+    """
+    if not fuzzy:
+        pair = jump_pair(data.sides, h, b, spec)
+        return Effect(pair, data.sides, data.sign, h, b)
+    assert data.treatment is not None
+    outcome = jump_pair(data.sides, h, b, spec).conventional
+    received = jump_pair(outcome_sides(data, data.treatment), h, b, spec)
+    first = received.conventional.estimate
+    _require_first_stage(data, first)
+    ratio = outcome.estimate / first
+    sides = outcome_sides(data, _linearised(data, ratio, first))
+    return Effect(
+        jump_pair(sides, h, b, spec),
+        sides,
+        1,  # the sign cancels in the ratio
+        h,
+        b,
+        ratio,
+        data.sign * first,
+        received.corrected.std_error,
+    )
+
+
+def _linearised(data: ThresholdData, ratio: float, first: float) -> tuple[np.ndarray, np.ndarray]:
+    assert data.treatment is not None
+    left, right = (
+        (side.values[0] - ratio * received) / first
+        for side, received in zip(data.sides, data.treatment, strict=True)
+    )
+    return left, right
+
+
+def _require_first_stage(data: ThresholdData, first: float) -> None:
+    if abs(first) < 1e-10:
+        raise DesignError(
+            f"{data.treatment_column!r} doesn't jump at the cutoff {data.cutoff:g}.",
+            "Without a change in treatment there is no effect to divide by.",
+            "Check the cutoff and the treatment column.",
+        )
+
+
+def choose_bandwidths(
+    data: ThresholdData, spec: Spec, selector: Selector, *, fuzzy: bool
+) -> Bandwidths:
+    """Bandwidths for the outcome or, when fuzzy, for the outcome linearised at a pilot ratio."""
+
+    def select(sides: tuple[Side, Side]) -> Bandwidths:
+        return select_bandwidths(sides, spec, selector)
+
+    found = select(data.sides)
+    if not fuzzy:
+        return found
+    pilot = fit_effect(data, found.h, found.b, spec, fuzzy=True)
+    return replace(select(pilot.sides), pilot=found.pilot)
+
+
+def difference(one: Effect, other: Effect) -> tuple[float, float]:
+    """Difference of two bias-corrected effects on the same rows, and its standard error."""
+    a, b = one.pair.corrected, other.pair.corrected
+    value = one.sign * (a.estimate - b.estimate)
+    return value, float(np.sqrt(contrast_variance(a, b, one.sides, one.pair.mix)))
+
+
+def contrast_variance(one: Jump, other: Jump, sides: tuple[Side, Side], mix: np.ndarray) -> float:
+    """Variance of the difference of two jumps on the same rows."""
+    total = 0.0
+    for k, side in enumerate(sides):
+        n = max(one.weights[k].size, other.weights[k].size)
+        weights = np.zeros(n)
+        weights[: one.weights[k].size] += one.weights[k]
+        weights[: other.weights[k].size] -= other.weights[k]
+        total += weights_variance(weights, mix @ side.noise(n), side.clusters, 0)
+    return total
+
+
+def variants(effect: Effect, conf_level: float) -> pd.DataFrame:
+    """Conventional, bias-corrected (conventional error) and robust, one row each."""
+    rows = []
+    for name, value, error in (
+        ("conventional", effect.conventional, effect.conventional_error),
+        ("bias_corrected", effect.corrected, effect.conventional_error),
+        ("robust", effect.corrected, effect.robust_error),
+    ):
+        found = interval(value, error, conf_level)
+        rows.append(
+            {
+                "variant": name,
+                "estimate": value,
+                "std_error": error,
+                "conf_low": found.conf_low,
+                "conf_high": found.conf_high,
+                "p_value": found.p_value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def effect_interval(effect: Effect, inference: Inference, conf_level: float) -> Interval:
+    """Interval of the estimator that ``inference`` names."""
+    if inference == "conventional":
+        return interval(effect.conventional, effect.conventional_error, conf_level)
+    return interval(effect.corrected, effect.robust_error, conf_level)
+
+
+def refuse_sparse(data: ThresholdData, problem: SparseWindow) -> DesignError:
+    """The error for a window that can't carry its polynomial."""
+    return DesignError(
+        f"Within {problem.bandwidth:.4g} of the cutoff {data.cutoff:g} one side has "
+        f"{problem.rows:,} rows, with too few different scores for a polynomial with "
+        f"{problem.needed} coefficients.",
+        "The fit at the cutoff isn't determined.",
+        "Widen --bandwidth, lower --degree, or collect more rows near the cutoff.",
+    )

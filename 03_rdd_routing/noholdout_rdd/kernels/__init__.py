@@ -1,0 +1,1 @@
+"""Arrays in, frozen dataclasses out: local fits, neighbours, bandwidths, densities."""

@@ -1,0 +1,125 @@
+"""The jump at the cutoff: conventional and bias-corrected, as weights on the outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noholdout_rdd.kernels.local import (
+    DEFAULT,
+    LocalFit,
+    Side,
+    Spec,
+    Variance,
+    covariate_mix,
+    local_fit,
+    residuals,
+    weights_variance,
+)
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Right limit minus left limit at the cutoff, as a linear function of the outcomes.
+
+    Parameters
+    ----------
+    weights
+        Weights on the nearest rows of the left (negative) and of the right side.
+    estimate
+        The jump in the outcome that the weights were applied to.
+    variance
+        Of the estimate.
+    """
+
+    weights: tuple[np.ndarray, np.ndarray]
+    estimate: float
+    variance: float
+
+    @property
+    def std_error(self) -> float:
+        """Standard error."""
+        return float(np.sqrt(self.variance))
+
+
+@dataclass(frozen=True)
+class JumpPair:
+    """The conventional and the bias-corrected jump from the same rows.
+
+    Parameters
+    ----------
+    conventional
+        Local polynomial of degree p at bandwidth h.
+    corrected
+        Minus its estimated leading bias; its variance counts the bias estimate's own noise
+        (the robust variance of Calonico, Cattaneo and Titiunik 2014, theorem 1).
+    mix
+        ``(1, -gamma)``: the outcome minus its covariate adjustment.
+    n_h, n_b
+        Rows within h and within b, left and right.
+    """
+
+    conventional: Jump
+    corrected: Jump
+    mix: np.ndarray
+    n_h: tuple[int, int]
+    n_b: tuple[int, int]
+
+
+def jump_pair(
+    sides: tuple[Side, Side],
+    h: tuple[float, float],
+    b: tuple[float, float],
+    spec: Spec = DEFAULT,
+) -> JumpPair:
+    """Estimate the jump in ``values[0]``, the other values being covariates.
+
+    Raises
+    ------
+    SparseWindow
+        A bandwidth holds too few rows.
+    """
+    degree, kernel = spec.degree, spec.kernel
+    main = [local_fit(s, width, degree, kernel) for s, width in zip(sides, h, strict=True)]
+    wide = [local_fit(s, width, degree + 1, kernel) for s, width in zip(sides, b, strict=True)]
+    mix = covariate_mix(sides, main)
+    plain, corrected = [], []
+    for sign, fit, bias_fit in zip((-1.0, 1.0), main, wide, strict=True):
+        conventional, robust = _weights(fit, bias_fit, degree)
+        plain.append(sign * conventional)
+        corrected.append(sign * robust)
+    return JumpPair(
+        _jump(sides, plain, mix, main, spec.variance),
+        _jump(sides, corrected, mix, wide, spec.variance),
+        mix,
+        (main[0].n, main[1].n),
+        (wide[0].n, wide[1].n),
+    )
+
+
+def _weights(fit: LocalFit, bias_fit: LocalFit, degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the level at the cutoff on one side, without and with bias correction."""
+    n = max(fit.n, bias_fit.n)
+    conventional = np.zeros(n)
+    conventional[: fit.n] = fit.weights(0)
+    corrected = conventional.copy()
+    leading = fit.leading_bias(0) * fit.bandwidth ** (degree + 1)
+    corrected[: bias_fit.n] -= leading * bias_fit.weights(degree + 1)
+    return conventional, corrected
+
+
+def _jump(
+    sides: tuple[Side, Side],
+    weights: list[np.ndarray],
+    mix: np.ndarray,
+    fits: list[LocalFit],
+    variance: Variance,
+) -> Jump:
+    estimate, total = 0.0, 0.0
+    for side, weight, fit in zip(sides, weights, fits, strict=True):
+        n = weight.size
+        estimate += float(mix @ (side.values[:, :n] @ weight))
+        residual = mix @ residuals(side, n, fit, variance)
+        total += weights_variance(weight, residual, side.clusters, fit.degree)
+    return Jump((weights[0], weights[1]), estimate, total)

@@ -1,0 +1,243 @@
+"""Local polynomial fits on one side of a cutoff, as linear weights on the outcomes.
+
+Every estimator here is linear in the outcome, so a fit is kept as its weights: an estimate is
+``weights @ y`` and its variance ``sum((weights * residuals)^2)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from noholdout_rdd.kernels.neighbours import Neighbours, neighbour_residuals
+
+Kernel = Literal["triangular", "uniform", "epanechnikov"]
+Variance = Literal["nearest-neighbour", "hc0", "hc1", "hc2", "hc3"]
+
+MATCHES = 3
+
+KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "triangular": lambda u: 1.0 - u,
+    "uniform": lambda u: np.full(u.shape, 0.5),
+    "epanechnikov": lambda u: 0.75 * (1.0 - u * u),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How to fit: degree of the polynomial, kernel, residuals for the variance."""
+
+    degree: int = 1
+    kernel: Kernel = "triangular"
+    variance: Variance = "nearest-neighbour"
+
+
+DEFAULT = Spec()
+
+
+@dataclass(frozen=True)
+class Side:
+    """The rows on one side of the cutoff, nearest first.
+
+    Parameters
+    ----------
+    distance
+        Shape ``(n,)``: absolute distance to the cutoff, ascending.
+    values
+        Shape ``(m, n)``: the outcome, then the treatment and covariates where used.
+    weights
+        Sampling weights, shape ``(n,)``, or ``None``.
+    clusters
+        Cluster codes, shape ``(n,)``, or ``None``.
+    """
+
+    distance: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray | None = None
+    clusters: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.distance.size)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Neighbour residuals with all rows of the side at hand."""
+        return neighbour_residuals(self.distance, self.values, MATCHES)
+
+    def with_values(self, values: np.ndarray) -> Side:
+        """The same rows with other values, shape ``(m, n)``."""
+        return Side(self.distance, values, self.weights, self.clusters)
+
+    def within(self, bandwidth: float, kernel: Kernel) -> int:
+        """How many rows get a positive kernel weight."""
+        edge: Literal["left", "right"] = "right" if kernel == "uniform" else "left"
+        return int(np.searchsorted(self.distance, bandwidth, side=edge))
+
+    def noise(self, n: int) -> np.ndarray:
+        """Neighbour residuals with only the ``n`` nearest rows at hand, shape ``(m, n)``.
+
+        Only rows near the far edge lose neighbours, so only those are matched again.
+        """
+        whole = self.neighbours
+        if n == self.n:
+            return whole.residuals
+        cut = int(np.searchsorted(whole.reach[:n], n))
+        if cut >= n:
+            return whole.residuals[:, :n]
+        start = cut
+        for _ in range(MATCHES + 1):  # a row needs at most that many scores to its left
+            if start == 0:
+                break
+            start = int(np.searchsorted(self.distance, self.distance[start - 1]))
+        edge = neighbour_residuals(self.distance[start:n], self.values[:, start:n], MATCHES)
+        return np.concatenate((whole.residuals[:, :cut], edge.residuals[:, cut - start :]), axis=1)
+
+
+@dataclass(frozen=True)
+class LocalFit:
+    """A weighted polynomial in ``u = distance / bandwidth`` through the ``n`` nearest rows.
+
+    Parameters
+    ----------
+    basis
+        Shape ``(degree + 1, n)``: powers of ``u``.
+    kernel_weights
+        Shape ``(n,)``, sampling weights included.
+    inverse
+        Shape ``(degree + 1, degree + 1)``: inverse of the weighted Gram matrix.
+    """
+
+    n: int
+    bandwidth: float
+    basis: np.ndarray
+    kernel_weights: np.ndarray
+    inverse: np.ndarray
+
+    @property
+    def degree(self) -> int:
+        """Degree of the polynomial."""
+        return self.basis.shape[0] - 1
+
+    def weights(self, power: int) -> np.ndarray:
+        """Weights on the outcomes that give the coefficient of ``distance**power``."""
+        row = self.inverse[power] @ self.basis
+        return row * self.kernel_weights / self.bandwidth**power
+
+    def coefficients(self, values: np.ndarray) -> np.ndarray:
+        """Coefficients in powers of ``u``, shape ``(degree + 1, m)``."""
+        return self.inverse @ (self.basis @ (self.kernel_weights * values[:, : self.n]).T)
+
+    def fitted(self, values: np.ndarray) -> np.ndarray:
+        """Fitted values, shape ``(m, n)``."""
+        return self.coefficients(values).T @ self.basis
+
+    def leverage(self) -> np.ndarray:
+        """Diagonal of the hat matrix, shape ``(n,)``."""
+        return self.kernel_weights * np.einsum(
+            "in,ij,jn->n", self.basis, self.inverse, self.basis, optimize=True
+        )
+
+    def leading_bias(self, power: int) -> float:
+        """What ``u**(degree + 1)`` in the outcome adds to the coefficient of ``u**power``."""
+        omitted = self.kernel_weights * self.basis[-1] * self.basis[1]
+        return float(self.inverse[power] @ (self.basis @ omitted))
+
+
+class SparseWindow(Exception):
+    """A bandwidth holds too few different scores for the polynomial."""
+
+    def __init__(self, bandwidth: float, rows: int, needed: int) -> None:
+        super().__init__(bandwidth, rows, needed)
+        self.bandwidth, self.rows, self.needed = bandwidth, rows, needed
+
+
+def local_fit(side: Side, bandwidth: float, degree: int, kernel: Kernel) -> LocalFit:
+    """Fit; raises :class:`SparseWindow` when the window can't carry the polynomial."""
+    n = side.within(bandwidth, kernel)
+    if n <= degree:
+        raise SparseWindow(bandwidth, n, degree + 1)
+    u = side.distance[:n] / bandwidth
+    weights = KERNELS[kernel](u)
+    if side.weights is not None:
+        weights = weights * side.weights[:n]
+    basis = np.empty((degree + 1, n))
+    basis[0] = 1.0
+    for power in range(1, degree + 1):
+        np.multiply(basis[power - 1], u, out=basis[power])
+    gram = (basis * weights) @ basis.T
+    if np.linalg.cond(gram) > 1e14:
+        raise SparseWindow(bandwidth, n, degree + 1)
+    return LocalFit(n, bandwidth, basis, weights, np.linalg.inv(gram))
+
+
+def lower_degree(fit: LocalFit, degree: int) -> LocalFit:
+    """The fit of a lower degree on the same rows and weights."""
+    basis = fit.basis[: degree + 1]
+    gram = np.linalg.inv(fit.inverse)[: degree + 1, : degree + 1]
+    return LocalFit(fit.n, fit.bandwidth, basis, fit.kernel_weights, np.linalg.inv(gram))
+
+
+def covariate_mix(sides: Sequence[Side], fits: Sequence[LocalFit]) -> np.ndarray:
+    """How to mix the values so that the covariates are partialled out, shape ``(m,)``.
+
+    ``(1, -gamma)`` with one gamma for all sides given, each side with its own polynomial
+    (Calonico, Cattaneo, Farrell and Titiunik 2019, eq. 2). Values: the outcome, then covariates.
+    """
+    count = sides[0].values.shape[0]
+    if count == 1:
+        return np.ones(1)
+    cross = np.zeros((count, count))
+    for side, fit in zip(sides, fits, strict=True):
+        values = side.values[:, : fit.n]
+        projected = fit.basis @ (values * fit.kernel_weights).T
+        cross += (values * fit.kernel_weights) @ values.T
+        cross -= projected.T @ fit.inverse @ projected
+    scale = np.sqrt(np.maximum(np.diag(cross)[1:], 1e-300))
+    inner = cross[1:, 1:] / np.outer(scale, scale)
+    gamma = np.linalg.lstsq(inner, cross[1:, 0] / scale, rcond=1e-10)[0] / scale
+    return np.concatenate(([1.0], -gamma))
+
+
+def residuals(side: Side, n: int, fit: LocalFit, variance: Variance) -> np.ndarray:
+    """Residuals of the ``n`` nearest rows for a variance, shape ``(m, n)``.
+
+    Nearest neighbour: no fit needed. HC0 to HC3: from ``fit``, scaled as MacKinnon and White
+    (1985); rows beyond the fit's window get 0, as their weight is.
+    """
+    if variance == "nearest-neighbour":
+        return side.noise(n)
+    found = np.zeros((side.values.shape[0], n))
+    raw = side.values[:, : fit.n] - fit.fitted(side.values)
+    if variance == "hc2":
+        raw = raw / np.sqrt(np.maximum(1 - fit.leverage(), 1e-12))
+    elif variance == "hc3":
+        raw = raw / np.maximum(1 - fit.leverage(), 1e-12)
+    elif variance == "hc1":
+        raw = raw * np.sqrt(n / (n - fit.degree - 1))
+    found[:, : fit.n] = raw
+    return found
+
+
+def weights_variance(
+    weights: np.ndarray, residual: np.ndarray, clusters: np.ndarray | None, degree: int
+) -> float:
+    """Variance of ``weights @ y``; sums within clusters take the rows' place where given.
+
+    With clusters, the small-sample factor is ``(n - 1) / (n - degree - 1) * G / (G - 1)``.
+    """
+    scores = weights * residual
+    if clusters is None:
+        return float(scores @ scores)
+    n = scores.size
+    _, coded = np.unique(clusters[:n], return_inverse=True)
+    sums = np.bincount(coded, weights=scores)
+    groups = sums.size
+    if groups < 2:
+        return float("nan")
+    return float((n - 1) / (n - degree - 1) * groups / (groups - 1) * (sums @ sums))

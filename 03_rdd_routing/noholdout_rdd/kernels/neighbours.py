@@ -1,0 +1,77 @@
+"""Nearest-neighbour residuals along a sorted score (Abadie and Imbens 2006, eq. 14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Gaps closer than this, relative to the largest distance, count as equal: on a grid such as
+# 0.01, 0.02, ... two equal gaps differ in their last bit.
+EQUAL_GAP = 1e-12
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Residuals of each row from its nearest neighbours.
+
+    Parameters
+    ----------
+    residuals
+        Shape ``(m, n)``: ``sqrt(J / (J + 1)) * (value - mean of the J neighbours)``, whose square
+        is an unbiased estimate of the row's conditional variance.
+    reach
+        Shape ``(n,)``: index of the last row that each row's neighbours include.
+    """
+
+    residuals: np.ndarray
+    reach: np.ndarray
+
+
+def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int = 3) -> Neighbours:
+    """Residuals from at least ``matches`` nearest neighbours, all ties included.
+
+    Parameters
+    ----------
+    distance
+        Shape ``(n,)``, ascending.
+    values
+        Shape ``(m, n)``.
+    """
+    n = distance.size
+    starts = np.flatnonzero(np.concatenate(([True], distance[1:] != distance[:-1])))
+    ends = np.append(starts[1:], n)
+    places = distance[starts]
+    first, last = _nearest_groups(places, starts, ends, min(matches, n - 1))
+    rows = ends[last] - starts[first]
+    others = np.maximum(rows - 1, 1)
+    centred = values - values.mean(axis=1, keepdims=True)
+    running = np.concatenate((np.zeros((values.shape[0], 1)), np.cumsum(centred, axis=1)), axis=1)
+    sums = running[:, ends[last]] - running[:, starts[first]]
+    scale = np.sqrt(others / rows)
+    reach = ends[last] - 1
+    if starts.size < n:
+        sizes = ends - starts
+        sums, others = np.repeat(sums, sizes, axis=1), np.repeat(others, sizes)
+        scale, reach = np.repeat(scale, sizes), np.repeat(reach, sizes)
+    residuals = scale * (centred - (sums - centred) / others)
+    return Neighbours(residuals, reach)
+
+
+def _nearest_groups(
+    places: np.ndarray, starts: np.ndarray, ends: np.ndarray, wanted: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and last group (rows of one score) of each group's neighbourhood."""
+    count = places.size
+    first, last = np.arange(count), np.arange(count)
+    padded = np.concatenate(([-np.inf], places, [np.inf]))
+    close = EQUAL_GAP * max(abs(float(places[0])), abs(float(places[-1])))
+    short = np.flatnonzero(ends - starts - 1 < wanted)
+    while short.size:
+        left = places[short] - padded[first[short]]
+        right = padded[last[short] + 2] - places[short]
+        first[short] -= left <= right + close
+        last[short] += right <= left + close
+        enough = ends[last[short]] - starts[first[short]] - 1 >= wanted
+        short = short[~enough]
+    return first, last

@@ -1,0 +1,143 @@
+"""The pictures of a threshold: binned means with both fits, the sweep, the density."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from noholdout_shared import style
+from noholdout_shared.inference import critical_value
+
+from noholdout_rdd.inference import Effect
+from noholdout_rdd.kernels.bins import binned_means, fitted_curve, optimal_bins
+from noholdout_rdd.kernels.local import Spec, local_fit
+from noholdout_rdd.threshold_data import ThresholdData
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from noholdout_rdd.result import RddEstimate
+
+REACH = 3.0  # the picture shows this many bandwidths around the cutoff
+
+
+def picture_tables(
+    data: ThresholdData, effect: Effect, spec: Spec, conf_level: float
+) -> dict[str, pd.DataFrame]:
+    """``binned_means`` and ``fits`` in the outcome's units, for the picture."""
+    bins, fits = [], []
+    for k, (side, name, direction) in enumerate(
+        zip(data.sides, ("below", "above"), (-1, 1), strict=True)
+    ):
+        reach = min(REACH * effect.h[k], float(side.distance[-1]))
+        found = binned_means(side, reach, optimal_bins(side, reach))
+        bins.append(
+            pd.DataFrame(
+                {
+                    "side": name,
+                    "score": data.cutoff + direction * found.middle,
+                    "mean": found.mean,
+                    "std_error": found.std_error,
+                    "n": found.rows,
+                }
+            )
+        )
+        fit = local_fit(side, effect.h[k], spec.degree, spec.kernel)
+        curve = fitted_curve(side, fit, side.noise(fit.n)[0])
+        half = critical_value(conf_level) * curve.std_error
+        fits.append(
+            pd.DataFrame(
+                {
+                    "side": name,
+                    "score": data.cutoff + direction * curve.distance,
+                    "fit": curve.fit,
+                    "band_low": curve.fit - half,
+                    "band_high": curve.fit + half,
+                }
+            )
+        )
+    return {
+        "binned_means": pd.concat(bins).sort_values("score", ignore_index=True),
+        "fits": pd.concat(fits).sort_values("score", kind="stable", ignore_index=True),
+    }
+
+
+def plot_threshold(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
+    """Binned means with both local fits and their bands around the cutoff."""
+    ax = style.axes(ax)
+    treated = "above" if estimate.settings["treated_side"] == "above" else "below"
+    words = {True: "treated side", False: "other side"}
+    for side in ("below", "above"):
+        is_treated = side == treated
+        colour = style.TREATED if is_treated else style.COMPARISON
+        bins = estimate.tables["binned_means"].query("side == @side")
+        fits = estimate.tables["fits"].query("side == @side")
+        size = 12 + 60 * bins["n"] / estimate.tables["binned_means"]["n"].max()
+        marker = "o" if is_treated else "s"
+        ax.scatter(
+            bins["score"], bins["mean"], s=size, color=colour, alpha=0.45, marker=marker, lw=0
+        )
+        ax.fill_between(
+            fits["score"], fits["band_low"], fits["band_high"], color=colour, alpha=0.18, lw=0
+        )
+        ax.plot(fits["score"], fits["fit"], color=colour, label=words[is_treated])
+    cutoff = float(estimate.settings["cutoff"])
+    style.mark_launch(ax, cutoff, f"cutoff {cutoff:g}")
+    style.percent_axis(ax, estimate.proportion)
+    ax.set_xlabel(str(estimate.settings["running"]))
+    ax.set_ylabel(estimate.outcome)
+    ax.set_title(f"The jump in {estimate.outcome} at the cutoff")
+    ax.legend(loc="best")
+    return ax
+
+
+def plot_sweep(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
+    """The robust estimate and its interval over bandwidths; the chosen one is marked."""
+    ax = style.axes(ax)
+    table = estimate.tables["sweep"]
+    ax.fill_between(
+        table["bandwidth"], table["conf_low"], table["conf_high"], color=style.TREATED, alpha=0.18
+    )
+    ax.plot(table["bandwidth"], table["estimate"], color=style.TREATED, marker="o", ms=4)
+    ax.axhline(0, color=style.NEUTRAL, linewidth=1)
+    style.mark_launch(ax, float(estimate.tables["bandwidths"]["h"].max()), "chosen")
+    style.points_axis(ax, estimate.proportion)
+    ax.set_xlabel("bandwidth")
+    ax.set_ylabel("effect" + (" (points)" if estimate.proportion else ""))
+    ax.set_title("The effect over bandwidths")
+    return ax
+
+
+def plot_placebos(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
+    """The jump at the cutoff beside jumps where nothing switches."""
+    ax = style.axes(ax)
+    table = estimate.tables["placebo_cutoffs"]
+    half = np.abs(table[["conf_low", "conf_high"]].sub(table["estimate"], axis=0).to_numpy()).T
+    ax.errorbar(
+        table["cutoff"],
+        table["estimate"],
+        yerr=half,
+        fmt="s",
+        color=style.COMPARISON,
+        capsize=3,
+        label="placebo cutoff",
+    )
+    own = [[estimate.estimate - estimate.conf_low], [estimate.conf_high - estimate.estimate]]
+    cutoff = float(estimate.settings["cutoff"])
+    ax.errorbar(
+        [cutoff],
+        [estimate.estimate],
+        yerr=own,
+        fmt="o",
+        color=style.TREATED,
+        capsize=3,
+        label="the cutoff",
+    )
+    ax.axhline(0, color=style.NEUTRAL, linewidth=1)
+    style.points_axis(ax, estimate.proportion)
+    ax.set_xlabel(str(estimate.settings["running"]))
+    ax.set_ylabel("jump" + (" (points)" if estimate.proportion else ""))
+    ax.set_title("Jumps where nothing switches")
+    ax.legend(loc="best")
+    return ax

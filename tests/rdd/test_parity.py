@@ -1,0 +1,174 @@
+"""Numbers of the published reference runs, from the package's own front function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from noholdout_rdd import RddEstimate, estimate
+from noholdout_rdd.kernels.density import density_jump
+from noholdout_rdd.kernels.local import Side
+from reference import expected, reference_file
+
+
+@pytest.fixture(scope="module")
+def senate() -> pd.DataFrame:
+    return pd.read_csv(reference_file("rdrobust_senate.csv"))
+
+
+def run(frame: pd.DataFrame, **options: Any) -> RddEstimate:
+    settings = {"outcome": "vote", "running": "margin", "cutoff": 0.0, "missing": "drop"}
+    return estimate(frame, **(settings | options))
+
+
+def numbers(result: RddEstimate) -> dict[str, Any]:
+    """What the reference tables hold, by their names."""
+    bandwidths, variants = result.tables["bandwidths"], result.tables["variants"]
+    by_name = variants.set_index("variant")
+    return {
+        "h": bandwidths["h"].to_numpy(),
+        "b": bandwidths["b"].to_numpy(),
+        "coef": by_name.loc["conventional", "estimate"],
+        "se": by_name.loc["conventional", "std_error"],
+        "rb_coef": by_name.loc["robust", "estimate"],
+        "rb_se": by_name.loc["robust", "std_error"],
+        "N_h": bandwidths["n_effective"].to_numpy(),
+        "ci_robust": by_name.loc["robust", ["conf_low", "conf_high"]].to_numpy(dtype=float),
+    }
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "variant_uniform": {"kernel": "uniform"},
+    "variant_epanechnikov": {"kernel": "epanechnikov"},
+    "variant_p2": {"degree": 2},
+    "variant_msetwo": {"selector": "msetwo"},
+    "variant_cerrd": {"selector": "cerrd"},
+    "variant_vce_hc1": {"variance": "hc1"},
+    "variant_h10_b10_fixed": {"bandwidth": 10.0},
+    "variant_cluster_state": {"cluster": "state"},
+    "variant_covs_class_termshouse_termssenate": {
+        "covariates": ["class", "termshouse", "termssenate"]
+    },
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_senate_variants(senate: pd.DataFrame, name: str) -> None:
+    check = expected("rdrobust_senate")[name]
+    found = numbers(run(senate, **VARIANTS[name]))
+    for key, value in check["value"].items():
+        np.testing.assert_allclose(found[key], value, atol=check["tolerance"], rtol=0, err_msg=key)
+
+
+def test_senate_defaults_to_six_digits(senate: pd.DataFrame) -> None:
+    # 1e-6 relative: the reference prints 6 decimals, and its plug-in rounds constants as ours.
+    found = numbers(run(senate))
+    for key, value in {
+        "h": 17.754398,
+        "b": 28.028089,
+        "coef": 7.414131,
+        "se": 1.458716,
+        "rb_coef": 7.506502,
+        "rb_se": 1.741258,
+        "ci_robust": [4.093699, 10.919306],
+    }.items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-6, err_msg=key)
+    assert list(found["N_h"]) == [360, 323]
+
+
+def test_senate_defaults_report_one_estimator(senate: pd.DataFrame) -> None:
+    result = run(senate)
+    robust = result.tables["variants"].set_index("variant").loc["robust"]
+    assert result.estimate == robust["estimate"]
+    assert (result.conf_low, result.conf_high) == (robust["conf_low"], robust["conf_high"])
+    assert result.p_value == pytest.approx(1.625443e-05, rel=1e-5)
+    assert (result.n_control, result.n_treated) == (595, 702)
+
+
+@pytest.mark.parametrize("selector", ["msesum", "cersum", "certwo"])
+def test_other_selectors(senate: pd.DataFrame, selector: str) -> None:
+    check = expected("rdrobust_senate")["bw_other"]
+    table = run(senate, selector=selector).tables["bandwidths"]
+    if selector == "certwo":
+        np.testing.assert_allclose(table["h"], check["value"]["certwo_h"], atol=1e-4)
+    else:
+        np.testing.assert_allclose(
+            [table["h"][0], table["b"][0]], check["value"][selector], atol=check["tolerance"]
+        )
+
+
+def test_manual_bandwidths(senate: pd.DataFrame) -> None:
+    found = numbers(run(senate, bandwidth=16.79369, bias_bandwidth=27.43745))
+    assert found["coef"] == pytest.approx(7.425304, abs=1e-6)
+
+
+def test_covariates_on_very_different_scales(senate: pd.DataFrame) -> None:
+    # population is a million times termshouse; an unscaled solve would drop the small ones.
+    checks = expected("rdrobust_senate")
+    covariates = ["termshouse", "termssenate", "population"]
+    table = run(senate, covariates=covariates, variance="hc1").tables["bandwidths"]
+    np.testing.assert_allclose(
+        [table["h"][0], table["b"][0]], checks["covs3_hc1_bw"]["value"], atol=1e-4
+    )
+    fixed = run(senate, covariates=covariates, bandwidth=10.0, bias_bandwidth=20.0)
+    assert list(fixed.tables["bandwidths"]["n_effective"]) == checks["covs3_h10_b20_N_h"]["value"]
+
+
+def test_head_start() -> None:
+    frame = pd.read_csv(reference_file("headst.csv"))
+    checks = expected("headst")
+    options = {"outcome": "mortHS", "running": "povrate", "cutoff": 0.0, "missing": "drop"}
+    found = numbers(estimate(frame, **options))
+    for key, value in checks["rdrobust_default"]["value"].items():
+        np.testing.assert_allclose(found[key], value, atol=1e-4, err_msg=key)
+    placebo = numbers(estimate(frame, **(options | {"outcome": "mortInj"})))
+    for key, value in checks["rdrobust_mortInj_placebo"]["value"].items():
+        np.testing.assert_allclose(placebo[key], value, atol=1e-3, err_msg=key)
+    for width in (9, 18, 36):
+        ols = estimate(frame, **options, kernel="uniform", bandwidth=float(width))
+        check = checks[f"ols_uniform_h{width}"]
+        assert numbers(ols)["coef"] == pytest.approx(check["value"], abs=check["tolerance"])
+    at18 = {**options, "kernel": "uniform", "bandwidth": 18.0}
+    check = checks["ols_uniform_h18_se_hc0"]
+    hc0 = numbers(estimate(frame, **at18, variance="hc0"))
+    assert hc0["se"] == pytest.approx(check["value"], abs=check["tolerance"])
+    check = checks["ols_uniform_h18_se_nn"]
+    assert numbers(estimate(frame, **at18))["se"] == pytest.approx(check["value"], abs=1e-5)
+    assert hc0["N_h"].sum() == checks["ols_uniform_h18_n"]["value"]
+
+
+def test_government_transfers_are_treated_below() -> None:
+    frame = pd.read_csv(reference_file("gov_transfers.csv"))
+    found = estimate(
+        frame, outcome="Support", running="Income_Centered", cutoff=0.0, treated_side="below"
+    )
+    check = expected("gov_transfers")["rdrobust_default_right_minus_left"]
+    ours = numbers(found)
+    for key, value in check["value"].items():
+        if key in ("coef", "rb_coef"):  # the reference subtracts the treated side
+            value = -value
+        np.testing.assert_allclose(ours[key], value, atol=check["tolerance"], err_msg=key)
+
+
+def sides(score: np.ndarray, cutoff: float = 0.0) -> tuple[Side, Side]:
+    left = np.sort(cutoff - score[score < cutoff])
+    right = np.sort(score[score >= cutoff] - cutoff)
+    return Side(left, left[None]), Side(right, right[None])
+
+
+def test_density_test() -> None:
+    score = pd.read_csv(reference_file("rddensity_senate.csv"))["margin"].to_numpy()
+    checks = expected("rddensity_senate")
+    found = density_jump(sides(score))
+    assert found.statistic == pytest.approx(checks["T"]["value"], abs=1e-6)
+    np.testing.assert_allclose(found.bandwidths, checks["h"]["value"], atol=1e-5)
+    np.testing.assert_allclose(found.density, checks["f_left_right"]["value"], atol=1e-6)
+    assert np.hypot(*found.std_error) == pytest.approx(checks["se_diff"]["value"], abs=1e-6)
+    assert found.n_effective == (408, 460)
+    fixed = density_jump(sides(score), bandwidths=(10.0, 10.0))
+    assert fixed.statistic == pytest.approx(checks["h10"]["value"]["T"], abs=1e-6)
+    poverty = pd.read_csv(reference_file("headst.csv"))["povrate"].to_numpy()
+    found = density_jump(sides(poverty))
+    assert found.statistic == pytest.approx(expected("headst")["density_T_p"]["value"][0], abs=1e-6)
