@@ -19,6 +19,9 @@ from noholdout.commands.demo import demo
 from noholdout.commands.did import did
 from noholdout.commands.generate import generate
 from noholdout.commands.guide import guide
+from noholdout.commands.propensity import propensity
+from noholdout.commands.rdd import rdd
+from noholdout.commands.synthetic_control import synthetic_control
 from noholdout.commands.uplift import uplift
 
 EXIT_OK, EXIT_BUG, EXIT_DATA, EXIT_VERDICT, EXIT_DESIGN, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 130
@@ -39,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (generate, demo, guide, compare, did, uplift):
+for command in (generate, demo, guide, compare, did, propensity, rdd, synthetic_control, uplift):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

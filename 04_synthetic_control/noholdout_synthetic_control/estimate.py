@@ -1,0 +1,123 @@
+"""The front function of method 04."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from noholdout_shared.errors import DataError
+from noholdout_shared.input import Missing, check_choice
+
+from noholdout_synthetic_control.estimators.classic import classic
+from noholdout_synthetic_control.estimators.common import InferenceName, Options
+from noholdout_synthetic_control.estimators.demeaned import demeaned
+from noholdout_synthetic_control.estimators.did import did
+from noholdout_synthetic_control.kernels.fits import Solver
+from noholdout_synthetic_control.result import SyntheticControlEstimate
+
+EstimatorName = Literal["demeaned", "classic", "did"]
+ESTIMATORS = ("demeaned", "classic", "did")
+
+
+def estimate(
+    data: Any,
+    *,
+    outcome: str,
+    unit: str,
+    time: str,
+    treated: Sequence[Any],
+    start: Any,
+    estimator: EstimatorName = "demeaned",
+    solver: Solver = "exact",
+    block: int | None = None,
+    cluster: str | None = None,
+    weights: str | None = None,
+    cell_mean: bool = False,
+    inference: InferenceName = "by-design",
+    replicates: int | None = None,
+    missing: Missing = "refuse",
+    conf_level: float = 0.95,
+    margin: float | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+) -> SyntheticControlEstimate:
+    """A launch reached these units at that time: what did it change?
+
+    Donors that the launch didn't reach are weighted so that together they moved like the treated
+    side before the launch; after it they show what would have happened. Assumes that the donors
+    weren't touched, that nothing else hit the treated side alone, and that who moved together
+    before would have gone on to.
+
+    Parameters
+    ----------
+    data
+        One row a unit and period: a frame, an Ibis table, a path or a connection URL.
+    outcome
+        Column of numbers; effects are in its units.
+    unit, time
+        Columns of the unit and of the period (numbers or dates).
+    treated
+        The units that got the launch, as they stand in ``unit``.
+    start
+        The first treated period, as it stands in ``time``.
+    estimator
+        ``demeaned`` (default), ``classic`` (no intercept) or ``did`` (equal weights).
+    solver
+        ``exact`` (an active set) or ``slsqp`` (scipy's; slower, same weights to about 1e-6).
+    block
+        Periods that the demeaned fit averages over; by default a week of daily data.
+    cluster
+        Column of regions, when one whole region got the launch: placebo regions then give the
+        interval.
+    weights
+        Column of the number of tasks (or users) behind each row: what a share's noise is.
+    cell_mean
+        Average rows of the same unit and period (user rows into a panel).
+    inference
+        ``by-design`` (default): placebo regions with ``cluster``, a jackknife over units when the
+        treated are as many as the donors or more, every donor's placebo otherwise; or one of
+        ``placebo``, ``placebo-regions``, ``jackknife``, ``bootstrap`` by name.
+    replicates
+        Draws of the bootstrap (500), when it was asked.
+    missing
+        ``refuse``, or ``drop``: rows with missing values, then periods that a treated unit lacks,
+        then donors with gaps, all counted.
+    conf_level, margin, seed, jobs
+        Level of the interval; the margin of "not worse than -margin"; seed of the bootstrap;
+        processes (nothing here is slow enough to need several).
+
+    Raises
+    ------
+    DataError
+        The data can't be read as asked.
+    DesignError
+        No donor is left, or nothing lies before or after the launch.
+    """
+    check_choice("estimator", estimator, ESTIMATORS)
+    if jobs < 1:
+        raise DataError(f"jobs is {jobs}.", "", "Use 1 or more.")
+    options: Options = {
+        "solver": solver,
+        "cluster": cluster,
+        "weights": weights,
+        "cell_mean": cell_mean,
+        "inference": inference,
+        "replicates": replicates,
+        "missing": missing,
+        "conf_level": conf_level,
+        "margin": margin,
+        "seed": seed,
+    }
+    columns: dict[str, Any] = {
+        "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
+    }  # fmt: skip
+    if estimator == "demeaned":
+        return demeaned(data, **columns, block=block, **options)
+    if block is not None:
+        raise DataError(
+            f"block={block} was asked, but estimator {estimator!r} matches single periods.",
+            "An option that changes nothing would mislead.",
+            "Leave it out, or use estimator 'demeaned'.",
+        )
+    chosen = classic if estimator == "classic" else did
+    return chosen(data, **columns, **options)

@@ -1,0 +1,1 @@
+"""One file an estimator: what it matches and how; ``common`` reads, refits and assembles."""

@@ -1,0 +1,195 @@
+"""Synthetic twins by weights on the simplex, from one Gram matrix for every refit.
+
+Every estimator here is ``mean_post(gap) - v'gap_pre`` with ``gap_t = y_t - w'Y_t`` (Arkhangelsky
+et al. 2021, AER 111(12), equation 2 and table on page 4092): they differ in the donor weights
+``w`` and in the pre-launch weights ``v`` (none for the classic estimator, equal ones with an
+intercept). All fits, placebos and resamples of one panel need only inner products of units, so
+the Gram matrix is computed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from noholdout_synthetic_control.kernels.simplex import exact_weights, slsqp_weights
+
+Solver = Literal["exact", "slsqp"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One synthetic twin.
+
+    Parameters
+    ----------
+    weights
+        Of the donors, shape ``(J,)``, in the order that was asked; sums to one.
+    pre_weights
+        Of the pre-launch periods in the intercept, shape ``(T0,)``; zeros without an intercept.
+    gap
+        Observed minus synthetic (intercept included), shape ``(T,)``.
+    effect
+        Mean gap from the launch on.
+    intercept
+        The level difference that the twin is shifted by.
+    """
+
+    weights: np.ndarray
+    pre_weights: np.ndarray
+    gap: np.ndarray
+    effect: float
+    intercept: float
+
+
+class Problem(Protocol):
+    """A panel ready to be fitted for any target and any donors."""
+
+    @property
+    def outcomes(self) -> np.ndarray: ...
+
+    @property
+    def n_pre(self) -> int: ...
+
+    def fit(
+        self, target: np.ndarray, donors: np.ndarray, copies: np.ndarray | None = None
+    ) -> Fit: ...
+
+
+@dataclass(frozen=True)
+class SimplexProblem:
+    """Donor weights on the simplex that match features of the time before the launch.
+
+    Parameters
+    ----------
+    outcomes
+        Shape ``(N, T)``, every unit.
+    n_pre
+        Periods before the launch, ``T0``.
+    gram
+        Inner products of the units' features, shape ``(N, N)``.
+    ridge
+        Penalty on each unit's squared weight, shape ``(N,)``.
+    intercept
+        Whether the twin may differ by a constant.
+    solver
+        ``exact`` or ``slsqp``.
+    """
+
+    outcomes: np.ndarray
+    n_pre: int
+    gram: np.ndarray
+    ridge: np.ndarray
+    intercept: bool
+    solver: Solver = "exact"
+
+    def fit(self, target: np.ndarray, donors: np.ndarray, copies: np.ndarray | None = None) -> Fit:
+        """The twin of ``target @ outcomes`` (weights over units, shape ``(N,)``).
+
+        ``copies`` counts how often each donor was drawn in a resample, shape ``(J,)``, all above
+        zero: the copies of a donor share its weight, which divides its penalty.
+        """
+        matrix = distance_gram(self.gram, target, donors)
+        penalty = self.ridge[donors]
+        matrix[np.diag_indices_from(matrix)] += penalty if copies is None else penalty / copies
+        solve = exact_weights if self.solver == "exact" else slsqp_weights
+        weights = solve(matrix).weights
+        return twin(self.outcomes, self.n_pre, target, donors, weights, self.pre_weights())
+
+    def pre_weights(self) -> np.ndarray:
+        """Equal weights on the pre-launch periods, or zeros without an intercept."""
+        return np.full(self.n_pre, 1.0 / self.n_pre if self.intercept else 0.0)
+
+
+@dataclass(frozen=True)
+class EqualWeights:
+    """Difference-in-differences: every donor counts the same, every period counts the same."""
+
+    outcomes: np.ndarray
+    n_pre: int
+
+    def fit(self, target: np.ndarray, donors: np.ndarray, copies: np.ndarray | None = None) -> Fit:
+        """See :meth:`SimplexProblem.fit`."""
+        counts = np.ones(donors.size) if copies is None else np.asarray(copies, dtype=float)
+        equal = np.full(self.n_pre, 1.0 / self.n_pre)
+        return twin(self.outcomes, self.n_pre, target, donors, counts / counts.sum(), equal)
+
+
+def distance_gram(gram: np.ndarray, target: np.ndarray, donors: np.ndarray) -> np.ndarray:
+    """Inner products of the donors' distances from the target, shape ``(J, J)``.
+
+    ``(z_j - z_t)'(z_k - z_t)``, so that ``w'Kw`` is the squared misfit for weights that sum to
+    one (the fit's right-hand side needs no separate term).
+    """
+    members = np.flatnonzero(target)
+    shares = target[members]
+    cross = gram[np.ix_(donors, members)] @ shares
+    own = float(shares @ gram[np.ix_(members, members)] @ shares)
+    return gram[np.ix_(donors, donors)] - cross[:, None] - cross[None, :] + own
+
+
+def twin(
+    outcomes: np.ndarray,
+    n_pre: int,
+    target: np.ndarray,
+    donors: np.ndarray,
+    weights: np.ndarray,
+    pre_weights: np.ndarray,
+) -> Fit:
+    """Assemble the gap, the intercept and the effect from both sets of weights."""
+    members = np.flatnonzero(target)
+    raw = target[members] @ outcomes[members] - weights @ outcomes[donors]
+    intercept = float(pre_weights @ raw[:n_pre])
+    gap = raw - intercept
+    return Fit(weights, pre_weights, gap, float(gap[n_pre:].mean()), intercept)
+
+
+def block_means(outcomes: np.ndarray, n_pre: int, block: int) -> np.ndarray:
+    """Means of blocks of ``block`` pre-launch periods, counted back from the launch.
+
+    The oldest ``n_pre % block`` periods don't fill a block and are left out of the fit.
+    """
+    count = n_pre // block
+    recent = outcomes[:, n_pre - count * block : n_pre]
+    return recent.reshape(outcomes.shape[0], count, block).mean(axis=2)
+
+
+def classic_problem(outcomes: np.ndarray, n_pre: int, solver: Solver = "exact") -> SimplexProblem:
+    """Match every pre-launch outcome, no intercept (Abadie, Diamond and Hainmueller 2010)."""
+    features = outcomes[:, :n_pre]
+    # Distances don't change when a constant is taken off every unit; rounding errors do.
+    features = features - features.mean()
+    zeros = np.zeros(outcomes.shape[0])
+    return SimplexProblem(outcomes, n_pre, features @ features.T, zeros, False, solver)
+
+
+def demeaned_problem(
+    outcomes: np.ndarray,
+    n_pre: int,
+    noise: np.ndarray,
+    block: int,
+    solver: Solver = "exact",
+    ridge: float = 1.0,
+) -> SimplexProblem:
+    """Match demeaned block means, with an intercept and a ridge at the noise variance.
+
+    The intercept is Doudchenko and Imbens's (2016) and Ferman and Pinto's (2021, Quantitative
+    Economics 12(4)) demeaned estimator. A donor's block means carry noise of variance
+    ``noise_j / block`` each, which weights could fit by luck; ``ridge`` times that variance,
+    summed over the blocks, is the penalty on the squared weight.
+
+    Parameters
+    ----------
+    noise
+        Variance of each unit's own noise in one period, shape ``(N,)``.
+    block
+        Periods a block.
+    ridge
+        Multiple of the noise variance.
+    """
+    blocks = block_means(outcomes, n_pre, block)
+    features = blocks - blocks.mean(axis=1, keepdims=True)
+    penalty = ridge * max(blocks.shape[1] - 1, 1) * noise / block
+    return SimplexProblem(outcomes, n_pre, features @ features.T, penalty, True, solver)

@@ -1,0 +1,30 @@
+"""The result: an Estimate whose picture is the treated path against its synthetic twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from noholdout_shared.estimate import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticControlEstimate(Estimate):
+    """An effect of a global launch.
+
+    ``tables`` holds ``weights`` (unit, weight), ``path`` (time, observed, synthetic, gap,
+    conf_low, conf_high: of the gap), ``placebos`` (unit, gap, rmspe_ratio: every donor),
+    ``leave_one_out`` (unit, estimate), ``intervals`` (inference, estimate, std_error, conf_low,
+    conf_high, df), ``estimators`` (estimator, estimate, std_error, conf_low, conf_high),
+    ``placebo_gaps`` (unit, time, gap) and, in a region's launch, ``placebo_regions`` (region, gap,
+    rmspe_ratio).
+    """
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Treated against synthetic with the band; without ``ax`` the gap stands below it."""
+        from noholdout_synthetic_control.plot import plot_estimate
+
+        return plot_estimate(self, ax)

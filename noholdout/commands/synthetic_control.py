@@ -1,0 +1,82 @@
+"""``noholdout synthetic-control``: global launches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from noholdout.commands import options as opt
+
+
+def synthetic_control(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    unit: opt.Unit,
+    time: opt.Time,
+    treated: Annotated[
+        list[str], typer.Option(help="A unit that got the launch; repeat it for several.")
+    ],
+    start: Annotated[str, typer.Option(help="First treated period, as in the time column.")],
+    estimator: Annotated[
+        Literal["demeaned", "classic", "did"],
+        typer.Option(help="How the synthetic twin is fitted."),
+    ] = "demeaned",
+    solver: Annotated[
+        Literal["exact", "slsqp"], typer.Option(help="How the weights are found.")
+    ] = "exact",
+    block: Annotated[
+        int | None,
+        typer.Option(help="Periods that the fit averages over; a week of days by default."),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Column of regions, when one whole region got the launch.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Column of the tasks or users behind each row.")
+    ] = None,
+    cell_mean: Annotated[
+        bool, typer.Option("--cell-mean", help="Average rows of the same unit and period.")
+    ] = False,
+    inference: Annotated[
+        Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"],
+        typer.Option(help="How the interval is made."),
+    ] = "by-design",
+    replicates: opt.Replicates = None,
+    missing: opt.MissingRule = "refuse",
+    conf_level: opt.ConfLevel = 0.95,
+    margin: opt.Margin = None,
+    seed: opt.Seed = 0,
+    jobs: opt.Jobs = 1,
+    as_json: opt.AsJson = False,
+    report: opt.Report = None,
+    plot: opt.Plot = None,
+    fail_on: opt.FailOn = None,
+) -> None:
+    """Global launches: what did it change, against a synthetic twin of untouched donors?"""
+    from noholdout_synthetic_control import estimate
+
+    from noholdout.commands.output import deliver
+
+    result = estimate(
+        data,
+        outcome=outcome,
+        unit=unit,
+        time=time,
+        treated=treated,
+        start=start,
+        estimator=estimator,
+        solver=solver,
+        block=block,
+        cluster=cluster,
+        weights=weights,
+        cell_mean=cell_mean,
+        inference=inference,
+        replicates=replicates,
+        missing=missing,
+        conf_level=conf_level,
+        margin=margin,
+        seed=seed,
+        jobs=jobs,
+    )
+    deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)

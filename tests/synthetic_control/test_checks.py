@@ -1,0 +1,85 @@
+"""Each check fires on the violation that it is for, and stays quiet on clean panels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from noholdout_synthetic_control import estimate
+from synthetic_control.worlds import COLUMNS, factor_panel, panel_frame
+
+ONE = {**COLUMNS, "treated": ["u00"], "start": 60}
+
+
+def status(outcomes: np.ndarray, name: str, **changes: object) -> str:
+    return estimate(panel_frame(outcomes), **{**ONE, **changes}).check(name).status
+
+
+def test_clean_panels_are_seldom_doubted() -> None:
+    doubted = 0
+    for seed in range(30):
+        found = estimate(panel_frame(factor_panel(seed)), **ONE)
+        doubted += found.verdict != "sound"
+    # Binomial with 5%: four or more of 30 has probability 0.06, seven or more 0.001.
+    assert doubted < 7
+
+
+def test_a_path_that_no_donor_has() -> None:
+    outcomes = factor_panel(1)
+    outcomes[0] += 8 * np.sin(np.arange(80) / 8)
+    assert status(outcomes, "pre_fit") == "fail"
+    assert status(outcomes, "donor_similarity") == "fail"
+    assert status(outcomes, "convex_hull") == "caution"
+
+
+def test_a_level_outside_the_hull_without_an_intercept() -> None:
+    outcomes = factor_panel(1)
+    outcomes[0] += 60
+    assert status(outcomes, "convex_hull", estimator="classic") == "fail"
+    assert status(outcomes, "convex_hull") == "pass"
+
+
+def test_an_effect_before_the_launch() -> None:
+    outcomes = factor_panel(2)
+    outcomes[0, 45:] += 8  # felt 15 periods early
+    assert status(outcomes, "in_time_placebo") in ("caution", "fail")
+
+
+def test_a_donor_touched_by_the_launch() -> None:
+    outcomes = factor_panel(3)
+    heavy = int(estimate(panel_frame(outcomes), **ONE).tables["weights"]["weight"].argmax()) + 1
+    outcomes[heavy, 60:] += 15
+    found = estimate(panel_frame(outcomes), **ONE).check("contaminated_donors")
+    assert found.status in ("caution", "fail")
+    assert f"u{heavy:02d}" in found.message
+
+
+def test_few_donors_and_a_short_history() -> None:
+    outcomes = factor_panel(4)
+    assert status(outcomes[:4], "donor_pool") == "caution"
+    assert status(outcomes[:2], "donor_pool") == "fail"
+    assert status(outcomes[:, 55:], "short_history", start=5) == "caution"
+    assert status(outcomes[:, 57:], "short_history", start=3) == "fail"
+    assert status(outcomes, "short_history") == "pass"
+
+
+def test_an_answer_that_hangs_on_one_donor() -> None:
+    rng = np.random.default_rng(0)
+    shared = np.cumsum(rng.normal(0, 2, 80))
+    outcomes = rng.normal(0, 0.3, (12, 80))
+    outcomes[0] += shared
+    outcomes[5] += shared  # the only donor that moves like the treated unit
+    found = estimate(panel_frame(outcomes), **ONE)
+    assert found.check("leave_one_out").status == "caution"
+    assert "u05" in found.check("leave_one_out").message
+
+
+@pytest.mark.parametrize("name", ["treated_only_shock", "same_ruler"])
+def test_what_no_data_can_show_is_said(name: str) -> None:
+    assert status(factor_panel(1), name) == "cannot-be-tested"
+
+
+def test_the_size_that_would_overturn() -> None:
+    outcomes = factor_panel(1)
+    outcomes[0, 60:] += 30
+    found = estimate(panel_frame(outcomes), **ONE)
+    assert found.check("treated_only_shock").statistic == pytest.approx(found.conf_low)
