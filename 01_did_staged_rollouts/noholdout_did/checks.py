@@ -25,8 +25,8 @@ MIN_CLUSTERS = 4
 TRENDS = "Without the launch, treated and comparison groups would have moved in parallel."
 NO_ANTICIPATION = "Nobody behaved differently before the launch because it was coming."
 TODO_TRENDS = (
-    "Groups that already drifted apart would have differed without a launch too. Look at the "
-    "picture; compare with groups that moved alike before, or adjust for what made them drift."
+    "Groups that drifted apart already would have differed without a launch too: compare with "
+    "groups that moved alike, or adjust for what made them drift."
 )
 
 
@@ -75,7 +75,7 @@ def trend_checks(
 def _no_leads(context: Context) -> Check:
     drift = abs(context.estimate) / max(context.reach, 1.0)
     return untestable(
-        "pre-trend-slope",
+        "pre_trend_slope",
         TRENDS,
         "There are too few periods before the launch to look for a drift. One of "
         f"{context.text(drift)} a period would explain the whole estimate.",
@@ -100,7 +100,7 @@ def _slope(
         return None
     unseen = smallest_effect(se, 0.95, df)
     return HypothesisCheck(
-        name="pre-trend-slope",
+        name="pre_trend_slope",
         assumption=TRENDS,
         statistic=value / se,
         p_value=p_value,
@@ -130,7 +130,7 @@ def _bins(
     near, far = ranges[worst]
     where = f"{near}" if near == far else f"{near} to {far}"
     return HypothesisCheck(
-        name="pre-trend-bins",
+        name="pre_trend_bins",
         assumption=TRENDS,
         statistic=test.statistic,
         p_value=test.p_value,
@@ -212,7 +212,7 @@ def untestable_trends(context: Context, conf_level: float) -> Check:
             "Whether the groups would have stayed parallel after the launch, no data can tell. The "
             "interval includes zero already."
         )
-    return untestable("parallel-trends", TRENDS, message, statistic=float(max(room, 0.0)))
+    return untestable("parallel_trends", TRENDS, message, statistic=float(max(room, 0.0)))
 
 
 def cluster_check(
@@ -266,7 +266,7 @@ def control_check(
     )
     if thin > 0.25:
         return structural(
-            "control-group",
+            "control_group",
             assumption,
             "caution",
             float(share),
@@ -274,4 +274,4 @@ def control_check(
             "until last may differ from the rest. Look at the effects by period; end the analysis "
             "earlier.",
         )
-    return structural("control-group", assumption, "pass", float(share), found)
+    return structural("control_group", assumption, "pass", float(share), found)

@@ -176,7 +176,7 @@ def build(
     treated = rollout.n_treated_rows
     n = len(rollout.y)
     return DidEstimate(
-        method=f"difference-in-differences ({options.estimator})",
+        method=f"Difference-in-differences: {options.estimator}",
         estimand=estimand,
         estimate=head.estimate,
         std_error=head.std_error,

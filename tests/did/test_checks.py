@@ -9,14 +9,14 @@ from noholdout_did import estimate
 from scipy import stats
 
 ARGS = {"outcome": "y", "time": "t", "first_treated": "g"}
-TREND_CHECKS = ("pre-trend-slope", "pre-trend-bins", "placebo", "anticipation")
+TREND_CHECKS = ("pre_trend_slope", "pre_trend_bins", "placebo", "anticipation")
 
 
 def test_a_drift_is_found_and_its_bias_is_stated() -> None:
     drifting = panel(21, launches=(5, float("nan")), per_wave=40, drift=0.5, noise=0.5)
     found = estimate(drifting, **ARGS, unit="unit")
     assert found.verdict == "do-not-use"
-    slope = found.check("pre-trend-slope")
+    slope = found.check("pre_trend_slope")
     assert slope.status == "fail"
     # Effects in periods 5 to 8 stand 1 to 4 periods from their base: 0.5 * 2.5 = 1.25 of bias.
     assert slope.implied_bias * found.std_error == pytest.approx(1.25, abs=0.3)
@@ -29,8 +29,8 @@ def test_clean_data_is_sound() -> None:
     assert {c.name for c in found.checks} == {
         *TREND_CHECKS,
         "clusters",
-        "control-group",
-        "parallel-trends",
+        "control_group",
+        "parallel_trends",
     } - ({"placebo", "anticipation"} - {c.name for c in found.checks})
 
 
@@ -61,13 +61,13 @@ def test_a_control_group_that_melts_away_is_noticed() -> None:
     late = panel(24, per_wave=30, launches=(3, 4, 4, 4, 4))
     rest = panel(25, per_wave=4, launches=(float("nan"),)).assign(unit=lambda d: d["unit"] + 500)
     found = estimate(pd.concat([late, rest]), **ARGS, unit="unit")
-    assert found.check("control-group").status == "caution"
-    assert "quarter" in found.check("control-group").message
+    assert found.check("control_group").status == "caution"
+    assert "quarter" in found.check("control_group").message
 
 
 def test_one_period_before_the_launch_can_not_be_tested() -> None:
     short = panel(26, launches=(2, float("nan")), periods=3)
-    check = estimate(short, **ARGS, unit="unit").check("pre-trend-slope")
+    check = estimate(short, **ARGS, unit="unit").check("pre_trend_slope")
     assert check.status == "cannot-be-tested"
     assert "would explain the whole estimate" in check.message
 
