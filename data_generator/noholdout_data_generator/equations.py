@@ -46,6 +46,7 @@ ROLLOUT_START, ROLLOUT_GROWTH, ROLLOUT_WEEKS = 0.04, 0.02, 9
 
 # Makes the average over the users' distribution exactly 4 points (a test holds it).
 PROMPT_BASE = 0.06643101539258232
+PROMPT_MEAN = 0.04
 PROMPT_TIER = np.array([0.035, 0.008, -0.050])
 PROMPT_WEEK = 0.03
 PROMPT_CONFIDENCE = 0.05
@@ -66,15 +67,14 @@ def base_probability(tier: np.ndarray, week: np.ndarray, confidence: np.ndarray)
     )
 
 
-def opt_in_probability(tier: np.ndarray, week: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """P(user opts in to agent mode): a logit, linear in tier indicators, week and confidence."""
-    index = (
+def opt_in_index(tier: np.ndarray, week: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Logit of P(user opts in to agent mode), linear in tier indicators, week and confidence."""
+    return (
         OPT_IN_BASE
         + OPT_IN_TIER[tier]
         + OPT_IN_WEEK * week_position(week)
         + OPT_IN_CONFIDENCE * (confidence - CONFIDENCE_MEAN)
     )
-    return 1.0 / (1.0 + np.exp(-index))
 
 
 def rollout_effect(week: np.ndarray, treatment_week: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from noholdout_shared.errors import DataError
 
 from noholdout_data_generator.population import population_truth
-from noholdout_data_generator.scenarios import Scenario, scenario_at
+from noholdout_data_generator.scenarios import Chosen, choose
 from noholdout_data_generator.telemetry import Launch, draw_telemetry
 from noholdout_data_generator.truth import (
     Truth,
@@ -73,18 +73,18 @@ def generate(
     DataError
         An unknown scenario or launch, or a number out of bounds.
     """
-    chosen = scenario_at(scenario, severity)
+    chosen = choose(scenario, severity)
     sums = UserTruth()
     parts = list(stream_users(n_users, seed, chosen, sums))
     panel = draw_telemetry(_check_seed(seed), launch, chosen.telemetry)
-    truth = assemble_truth(n_users, seed, chosen, severity, launch, sums, telemetry_truth(panel))
+    truth = assemble_truth(n_users, seed, chosen, launch, sums, telemetry_truth(panel))
     users = pd.concat([part[0] for part in parts], ignore_index=True)
     own = pd.concat([part[1] for part in parts], ignore_index=True)
     return Dataset(users, panel.frame, truth, own)
 
 
 def stream_users(
-    n_users: int, seed: int, scenario: Scenario, sums: UserTruth
+    n_users: int, seed: int, scenario: Chosen, sums: UserTruth
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Yield the users and their own effects block by block, adding to ``sums`` on the way."""
     check_users(n_users)
@@ -93,11 +93,11 @@ def stream_users(
         block = draw_block(seed, block_number, world, scenario.users)
         rows = slice(0, min(BLOCK, n_users - block_number * BLOCK))
         own = user_effects(block, rows)
-        sums.add(block, world, own, rows)
+        sums.add(block, world, scenario.users, own, rows)
         yield block.frame.iloc[rows].reset_index(drop=True), own
 
 
-def sample_truth(n_users: int, seed: int, scenario: Scenario, launch: Launch) -> Truth:
+def sample_truth(n_users: int, seed: int, scenario: Chosen, launch: Launch) -> Truth:
     """The sample's truths alone; the rows are drawn and dropped."""
     sums = UserTruth()
     for _ in stream_users(n_users, seed, scenario, sums):
@@ -109,8 +109,7 @@ def sample_truth(n_users: int, seed: int, scenario: Scenario, launch: Launch) ->
 def assemble_truth(
     n_users: int,
     seed: int,
-    scenario: Scenario,
-    severity: float,
+    scenario: Chosen,
     launch: str,
     sums: UserTruth,
     panel: Truth,
@@ -118,11 +117,11 @@ def assemble_truth(
     """All truths, sample and population, with what was asked for."""
     sample = sums.result() | {"synthetic_control": panel}
     asked = {
-        "scenario": scenario.name,
-        "severity": severity,
+        "scenario": scenario.scenario.name,
+        "severity": scenario.severity,
         "seed": seed,
         "n_users": n_users,
-        "launch": launch,
+        "launch": scenario.scenario.launch or launch,
     }
     return {"asked": asked} | with_population(sample, population_truth(scenario))
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from noholdout_data_generator.scenarios import Scenario
+from noholdout_data_generator.scenarios import Chosen
 
 FILE = Path(__file__).with_name("population.json")
 
@@ -21,16 +21,16 @@ def _stored() -> dict[str, Any]:
     return json.loads(FILE.read_text())
 
 
-def population_truth(scenario: Scenario) -> dict[str, Any]:
+def population_truth(scenario: Chosen) -> dict[str, Any]:
     """The population's truths of a scenario, in the layout of the sample's."""
     stored = _stored()
-    return stored.get(scenario.name, stored["clean"])
+    return stored.get(scenario.scenario.name, stored["clean"])
 
 
 SEEDS, USERS = 120, 65_536
 
 
-def draw_population(scenario: Scenario, seeds: int = SEEDS) -> dict[str, Any]:
+def draw_population(scenario: Chosen, seeds: int = SEEDS) -> dict[str, Any]:
     """Average the sample truths of many data sets; every data set weighs the same."""
     from noholdout_data_generator.generate import sample_truth
 
@@ -55,9 +55,9 @@ def _average(nodes: list[Any]) -> Any:
 
 def main() -> None:
     """Write population.json again."""
-    from noholdout_data_generator.scenarios import scenario_at
+    from noholdout_data_generator.scenarios import choose
 
-    stored = {"clean": draw_population(scenario_at("clean", 1.0))}
+    stored = {"clean": draw_population(choose("clean", 1.0))}
     FILE.write_text(json.dumps(stored, indent=1) + "\n")
 
 

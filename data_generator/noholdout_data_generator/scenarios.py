@@ -1,41 +1,152 @@
-"""Named scenarios: which structural knobs each turns, and by how much."""
+"""The catalogue of named scenarios: what each breaks, by how much, and whether data can tell.
+
+``severity`` is the bias of the design's default estimator over its standard error at 50,000
+users (telemetry: 40 upgraded workspaces and 10 pinned ones), as far as a bias is what breaks.
+The promise counts severity 3. ``STD_ERROR`` holds the standard errors, ``UNIT`` the amount of
+each knob that makes a bias of one of them; ``data_generator/severity_study.py`` measures both.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from noholdout_shared.errors import DataError
 
+from noholdout_data_generator.knobs import TelemetryKnobs, UserKnobs
+
 Design = Literal["all", "did", "propensity", "rdd", "synthetic_control", "uplift"]
+Knobs = UserKnobs | TelemetryKnobs | tuple[UserKnobs, TelemetryKnobs]
 
-
-@dataclass(frozen=True)
-class UserKnobs:
-    """What a scenario may change in the users table; the defaults are the clean product."""
-
-    n_workspaces: int = 50
-
-
-@dataclass(frozen=True)
-class TelemetryKnobs:
-    """What a scenario may change in the telemetry; the defaults are the clean product."""
-
-    n_workspaces: int = 50
+# Of each design's default estimate at 50,000 users, in probability.
+STD_ERROR = {
+    "did": 0.0190,
+    "propensity": 0.0047,
+    "rdd": 0.0170,
+    "synthetic_control": 0.0100,
+    "uplift": 0.0105,
+}
+# Bias of the default estimate per unit of the knob (measured, unless it follows at once).
+GAIN = {
+    "did-pre-trends": 7.5,
+    "did-anticipation": -1.0,
+    "did-composition": 0.30,
+    "did-spill-over": -1.0,
+    "propensity-hidden-confounder": 0.24,
+    "propensity-no-overlap": 0.17,
+    "propensity-nonlinear-selection": 0.10,
+    "propensity-post-treatment": -0.45,
+    "rdd-gamed-scores": 0.30,
+    "rdd-rounded-scores": 0.30,
+    "rdd-overrides": -0.12,
+    "rdd-curvature": 0.30,
+    "rdd-second-rule": 1.0,
+    "synthetic-control-outside-hull": 0.60,
+    "synthetic-control-contaminated-donors": -0.5,
+    "synthetic-control-launch-week-shock": 0.7 * 7 / 30,
+    "synthetic-control-everyone": 1.0,
+    "uplift-confounded-assignment": 0.13,
+}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named data-generating process at one severity."""
+    """A named data-generating process.
+
+    Parameters
+    ----------
+    name
+        As ``generate(scenario=…)`` takes it.
+    design
+        Which method's assumption it breaks; ``all`` for the clean product and the null one.
+    breaks
+        What breaks, in a sentence.
+    equation
+        What is added to the clean product's equations, k being the dial.
+    dial
+        What one unit of severity is.
+    revealable
+        Whether the data that the default analysis reads can reveal the violation.
+    revealed_by
+        What reveals it, or why nothing can.
+    turn
+        From a severity to the knobs.
+    severities
+        The severities at which the benchmark looks, 3 for the promise.
+    max_severity
+        Above this, probabilities or shares would leave their range.
+    launch
+        The only launch that it makes sense with; ``None`` for any.
+    """
 
     name: str
     design: Design
-    users: UserKnobs = field(default_factory=UserKnobs)
-    telemetry: TelemetryKnobs = field(default_factory=TelemetryKnobs)
+    breaks: str
+    equation: str
+    dial: str
+    revealable: bool
+    revealed_by: str
+    turn: Callable[[float], Knobs]
+    severities: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    max_severity: float = 5.0
+    launch: str | None = None
+
+    def knobs(self, severity: float) -> tuple[UserKnobs, TelemetryKnobs]:
+        """The knobs of both tables at a severity."""
+        if not (math.isfinite(severity) and 0 <= severity <= self.max_severity):
+            raise DataError(
+                f"Severity {severity:g} is out of bounds for scenario {self.name!r}.",
+                "Severity is bias over standard error; beyond the bound probabilities would clip.",
+                f"Give a number from 0 to {self.max_severity:g}.",
+            )
+        turned = self.turn(severity)
+        if isinstance(turned, tuple):
+            return turned
+        if isinstance(turned, UserKnobs):
+            return turned, TelemetryKnobs()
+        return UserKnobs(), turned
 
 
-def scenario_at(name: str, severity: float) -> Scenario:
-    """The scenario of that name at that severity."""
-    if name != "clean":
-        raise DataError(f"There is no scenario {name!r}.", "", "Known scenarios: clean.")
-    return Scenario("clean", "all")
+@dataclass(frozen=True)
+class Chosen:
+    """A scenario at one severity, with its knobs."""
+
+    scenario: Scenario
+    severity: float
+    users: UserKnobs
+    telemetry: TelemetryKnobs
+
+
+def amount(name: str, severity: float) -> float:
+    """How far a trap's knob is turned for a bias of ``severity`` standard errors.
+
+    Where the gain is negative the bias is: the knob is never turned below zero.
+    """
+    design = name.split("-")[0] if not name.startswith("synthetic") else "synthetic_control"
+    return severity * STD_ERROR[design] / abs(GAIN[name])
+
+
+def choose(name: str, severity: float) -> Chosen:
+    """The scenario of that name, turned to that severity."""
+    from noholdout_data_generator.catalogue import CATALOGUE
+
+    known = {scenario.name: scenario for scenario in CATALOGUE}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
+        raise DataError(
+            f"There is no scenario {name!r}.",
+            f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "",
+            f"Known: {', '.join(known)}.",
+        )
+    users, telemetry = known[name].knobs(float(severity))
+    return Chosen(known[name], float(severity), users, telemetry)
+
+
+def scenarios() -> tuple[Scenario, ...]:
+    """Every scenario, the clean product first."""
+    from noholdout_data_generator.catalogue import CATALOGUE
+
+    return CATALOGUE

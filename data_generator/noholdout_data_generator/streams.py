@@ -16,6 +16,7 @@ PURPOSES = {
     "outcome": 13,
     "consequences": 14,
     "trap": 15,
+    "trap_route": 16,
     "telemetry_workspaces": 30,
     "telemetry_tasks": 31,
     "telemetry_shocks": 32,
@@ -23,6 +24,8 @@ PURPOSES = {
     "telemetry_side": 34,
     "launch": 35,
     "telemetry_trap": 36,
+    "telemetry_levels": 37,
+    "telemetry_load": 38,
 }
 
 

@@ -14,6 +14,7 @@ For workspace i on day t::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ import pandas as pd
 from noholdout_shared.errors import DataError
 
 from noholdout_data_generator.equations import clip_probability
-from noholdout_data_generator.scenarios import TelemetryKnobs
+from noholdout_data_generator.knobs import TelemetryKnobs
 from noholdout_data_generator.streams import ar1, stream
 from noholdout_data_generator.world import workspace_names
 
@@ -68,15 +69,18 @@ class Telemetry:
     ----------
     frame
         One row a workspace and day, the public columns.
+    days
+        Day numbers, shape ``(T,)``.
     treated
         Which workspaces were upgraded, shape ``(S,)``.
     p0, p1
         P(a task is completed) on the old and on the new model, clipped, shape ``(S, T)``.
     tasks
-        Shape ``(S, T)``.
+        As done (a scenario may log fewer), shape ``(S, T)``.
     """
 
     frame: pd.DataFrame
+    days: np.ndarray
     treated: np.ndarray
     p0: np.ndarray
     p1: np.ndarray
@@ -90,48 +94,95 @@ def draw_telemetry(seed: int, launch: Launch, knobs: TelemetryKnobs) -> Telemetr
             f"There is no launch {launch!r}.", "", f"Known: {', '.join(get_args(Launch))}."
         )
     count = knobs.n_workspaces
-    rng = stream(seed, "telemetry_workspaces")
+    region = stream(seed, "telemetry_workspaces").permutation(np.arange(count) % len(REGIONS))
+    who = "everyone" if knobs.everyone else launch
+    treated, order = _who(stream(seed, "launch"), who, count, region)
+    days = np.arange(UPGRADE_DAY - knobs.history_days, N_DAYS)
+    raw = _old_model(seed, count) + _trap_addition(treated, order, knobs)
+    p0 = clip_probability(raw)[:, days]
+    p1 = clip_probability(raw + knobs.effect_scale * EFFECT)[:, days]
+    upgraded = treated[:, None] & (days >= UPGRADE_DAY)[None, :]
+    size = stream(seed, "telemetry_tasks").uniform(TASKS_LOW, TASKS_HIGH, count)
+    load = WEEKDAY_LOAD[days % 7]
+    tasks = stream(seed, "telemetry_load").poisson(size[:, None] * load[None, :])
+    completed = stream(seed, "telemetry_outcome").binomial(tasks, np.where(upgraded, p1, p0))
+    side = _side_columns(stream(seed, "telemetry_side"), tasks, completed, upgraded)
+    failed = tasks - completed
+    lost = stream(seed, "telemetry_trap").binomial(failed, knobs.lost_failures) * upgraded
+    frame = _frame(workspace_names(count), days, region, upgraded, tasks - lost, completed, side)
+    return Telemetry(frame, days, treated, p0, p1, tasks)
+
+
+def _old_model(seed: int, count: int) -> np.ndarray:
+    """P(a task is completed) on the old model before clipping, shape ``(S, 120)``."""
+    rng = stream(seed, "telemetry_levels")
     level = np.clip(rng.normal(0.0, LEVEL_SD, count), -LEVEL_MAX, LEVEL_MAX)
     drift = rng.normal(0.0, DRIFT_SD, count)
     loading = rng.normal(0.0, 1.0, count)
-    size = rng.uniform(TASKS_LOW, TASKS_HIGH, count)
-    region = rng.permutation(np.arange(count) % len(REGIONS))
-    treated = _who(stream(seed, "launch"), launch, count, region)
-
     shocks = stream(seed, "telemetry_shocks")
     common = ar1(shocks, COMMON_RHO, COMMON_SD, 1, N_DAYS)[0]
     slow = ar1(shocks, SLOW_RHO, SLOW_SD, 1, N_DAYS)[0]
     shock = ar1(shocks, SHOCK_RHO, SHOCK_SD, count, N_DAYS)
     day = np.arange(N_DAYS)
-    raw = (
+    return np.asarray(
         MEAN
         + level[:, None]
         + (WEEKDAY[day % 7] + common)[None, :]
-        + np.outer(drift, (day - 45) / 90)
+        + np.outer(drift, drift_position(day))
         + np.outer(loading, slow)
         + shock
     )
-    p0, p1 = clip_probability(raw), clip_probability(raw + EFFECT)
-    upgraded = treated[:, None] & (day >= UPGRADE_DAY)[None, :]
-    load = WEEKDAY_LOAD[day % 7]
-    tasks = stream(seed, "telemetry_tasks").poisson(size[:, None] * load[None, :])
-    completed = stream(seed, "telemetry_outcome").binomial(tasks, np.where(upgraded, p1, p0))
-    rates = _side_columns(stream(seed, "telemetry_side"), tasks, completed, upgraded)
-    frame = _frame(workspace_names(count), region, upgraded, tasks, completed, rates)
-    return Telemetry(frame, treated, p0, p1, tasks)
 
 
-def _who(rng: np.random.Generator, launch: Launch, count: int, region: np.ndarray) -> np.ndarray:
+def drift_position(day: np.ndarray) -> np.ndarray:
+    """``(t - 45) / 90``: a drift's place on day t, zero in the middle of the history."""
+    return (day - UPGRADE_DAY / 2) / UPGRADE_DAY
+
+
+def _trap_addition(treated: np.ndarray, order: np.ndarray, knobs: TelemetryKnobs) -> np.ndarray:
+    """What the scenario adds to both potential outcomes, shape ``(S, 120)``.
+
+    ::
+
+        outside the hull      treated_level + treated_drift (t - 45) / 90    [upgraded]
+        contaminated donors   donor_spill [t >= 90]                 [half of the others]
+        launch-week shock     launch_shock [90 <= t < 97]  [upgraded, 3 in 10 of the others]
+        everyone              common_shock [t >= 90]
+    """
+    day = np.arange(N_DAYS)
+    after = (day >= UPGRADE_DAY).astype(float)
+    first_week = after * (day < UPGRADE_DAY + 7)
+    others = order[~treated[order]]
+    spilled, shocked = np.zeros(treated.size), treated.astype(float)
+    spilled[others[: len(others) // 2]] = 1.0
+    shocked[others[: round(0.3 * len(others))]] = 1.0
+    return np.asarray(
+        np.outer(treated, knobs.treated_level + knobs.treated_drift * drift_position(day))
+        + np.outer(spilled, knobs.donor_spill * after)
+        + np.outer(shocked, knobs.launch_shock * first_week)
+        + knobs.common_shock * after
+    )
+
+
+def _who(
+    rng: np.random.Generator, launch: Launch, count: int, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who is upgraded, shape ``(S,)``, and the random order in which scenarios pick others."""
     order = rng.permutation(count)
     one_region = rng.integers(len(REGIONS))
     if launch == "one-workspace":
-        return np.arange(count) == order[0]
+        return np.arange(count) == order[0], order
     if launch == "one-region":
-        return np.asarray(region == one_region)
+        return np.asarray(region == one_region), order
     treated = np.ones(count, dtype=bool)
     if launch == "pinned":
         treated[order[:N_PINNED]] = False
-    return treated
+    return treated, order
+
+
+def iso_date(day: int) -> str:
+    """The date of a day number."""
+    return (date.fromisoformat(FIRST_DATE) + timedelta(days=day)).isoformat()
 
 
 def _side_columns(
@@ -152,23 +203,24 @@ def _side_columns(
 
 def _frame(
     names: np.ndarray,
+    days: np.ndarray,
     region: np.ndarray,
     upgraded: np.ndarray,
     tasks: np.ndarray,
     completed: np.ndarray,
-    rates: dict[str, np.ndarray],
+    side: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     count, n_days = tasks.shape
-    dates = pd.date_range(FIRST_DATE, periods=n_days).strftime("%Y-%m-%d").to_numpy(dtype=object)
+    dates = np.array([iso_date(int(day)) for day in days], dtype=object)
     columns = {
         "date": np.tile(dates, count),
-        "day": np.tile(np.arange(n_days), count),
+        "day": np.tile(days, count),
         "workspace_id": np.repeat(names, n_days),
         "region": np.repeat(np.array(REGIONS, dtype=object)[region], n_days),
         "model_version": np.where(upgraded, "v2", "v1").astype(object).ravel(),
         "upgraded": upgraded.astype(np.int64).ravel(),
         "tasks": tasks.ravel(),
         "task_completion_rate": np.round(completed / np.maximum(tasks, 1), 6).ravel(),
-        **{name: values.ravel() for name, values in rates.items()},
+        **{name: values.ravel() for name, values in side.items()},
     }
     return pd.DataFrame(columns, columns=list(TELEMETRY_COLUMNS))

@@ -8,15 +8,17 @@ kept block by block, so that a table of any length has the same truth however it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from noholdout_data_generator import equations as eq
-from noholdout_data_generator.telemetry import UPGRADE_DAY, Telemetry
-from noholdout_data_generator.users import Block, Effects, Treatments, probability
+from noholdout_data_generator.knobs import UserKnobs
+from noholdout_data_generator.people import Effects, Treatments
+from noholdout_data_generator.telemetry import UPGRADE_DAY, Telemetry, iso_date
+from noholdout_data_generator.users import Block, effects_of, probability
 from noholdout_data_generator.world import WAVE_WEEKS, World
 
 Truth = dict[str, Any]
@@ -67,7 +69,6 @@ def _cut(arrays: Any, rows: slice | np.ndarray) -> Any:
 class UserTruth:
     """Sums from which the truths of the users table follow, block by block."""
 
-    n_weeks: int = eq.N_WEEKS
     rollout: np.ndarray = field(default_factory=lambda: np.zeros((2, eq.N_WEEKS)))
     agent: dict[str, np.ndarray] = field(
         default_factory=lambda: {k: np.zeros(2) for k in ("ate", "att", "atc", "ato")}
@@ -76,7 +77,9 @@ class UserTruth:
     prompt: np.ndarray = field(default_factory=lambda: np.zeros(3))
     prompt_bins: np.ndarray = field(default_factory=lambda: np.zeros((2, len(BIN_EDGES) - 1)))
 
-    def add(self, block: Block, world: World, own: pd.DataFrame, rows: slice) -> None:
+    def add(
+        self, block: Block, world: World, knobs: UserKnobs, own: pd.DataFrame, rows: slice
+    ) -> None:
         """Add the users of ``rows``; ``own`` is their :func:`user_effects`."""
         week, workspace = block.profile.week[rows], block.profile.workspace[rows]
         first = world.wave[workspace] == 1
@@ -95,7 +98,7 @@ class UserTruth:
         }
         for estimand, weight in weights.items():
             self.agent[estimand] += [weight @ effect, weight.sum()]
-        self.cutoff += cutoff_gap(block, rows)
+        self.cutoff += cutoff_gap(block, world, knobs, rows)
         effect = own["effect_prompt"].to_numpy()
         self.prompt += [effect.sum(), (effect < 0).sum(), effect.size]
         place = np.clip(np.searchsorted(BIN_EDGES, effect, "right") - 1, 0, len(BIN_EDGES) - 2)
@@ -139,43 +142,35 @@ class UserTruth:
         return _ratio(share @ total, wanted)
 
 
-def cutoff_gap(block: Block, rows: slice) -> np.ndarray:
+def cutoff_gap(block: Block, world: World, knobs: UserKnobs, rows: slice) -> np.ndarray:
     """Weighted gap of the two curves at the cutoff, and its weight.
 
-    The users near the cutoff (triangular weights, half-width 0.05), with their score set to the
-    cutoff and their other columns as they are.
+    The users near the cutoff (triangular weights, half-width 0.05, in the query's own
+    confidence), with their confidence set to the cutoff and their other columns as they are.
     """
     profile = _cut(block.profile, rows)
     weight = np.maximum(0.0, 1.0 - np.abs(profile.confidence - eq.CUTOFF) / RDD_HALF_WIDTH)
     near = np.flatnonzero(weight > 0)
     if near.size == 0:
         return np.zeros(2)
-    given, effects = _cut(block.treatments, rows), _cut(block.effects, rows)
-    given, effects = _cut(given, near), _cut(effects, near)
-    confidence = profile.confidence[near]
-    at = np.full_like(confidence, eq.CUTOFF)
-    moved = Effects(
-        base=effects.base + eq.CONFIDENCE_SLOPE * (at - confidence),
-        rollout=effects.rollout,
-        agent=effects.agent,
-        premium=eq.premium_effect(at),
-        prompt=eq.prompt_effect(profile.tier[near], profile.week[near], at),
-    )
-    return np.array([weight[near] @ contrast(moved, given, "premium"), weight[near].sum()])
+    at = np.full(near.size, eq.CUTOFF)
+    moved = replace(_cut(profile, near), confidence=at, score=at)
+    given = _cut(_cut(block.treatments, rows), near)
+    gap = contrast(effects_of(moved, world, knobs), given, "premium")
+    return np.array([weight[near] @ gap, weight[near].sum()])
 
 
 def telemetry_truth(panel: Telemetry) -> Truth:
     """The truths of the telemetry: mean over upgraded workspaces, each counting the same."""
-    gap = (panel.p1 - panel.p0)[panel.treated, UPGRADE_DAY:]
-    tasks = panel.tasks[panel.treated, UPGRADE_DAY:]
-    dates = panel.frame["date"].to_numpy()[: panel.p0.shape[1]]
+    after = panel.days >= UPGRADE_DAY
+    gap = (panel.p1 - panel.p0)[panel.treated][:, after]
+    tasks = panel.tasks[panel.treated][:, after]
     return {
         "att": {"sample": float(gap.mean())},
         "att_tasks_weighted": {"sample": float((gap * tasks).sum() / tasks.sum())},
         "by_day": [
-            {"day": UPGRADE_DAY + k, "date": str(dates[UPGRADE_DAY + k])}
-            | {"sample": float(gap[:, k].mean())}
-            for k in range(gap.shape[1])
+            {"day": int(day), "date": iso_date(int(day)), "sample": float(mean)}
+            for day, mean in zip(panel.days[after], gap.mean(axis=0), strict=True)
         ],
     }
 

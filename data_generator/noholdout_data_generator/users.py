@@ -1,4 +1,4 @@
-"""The users table: who they are, what they were given, both potential outcomes, the outcome.
+"""The users table: who they are, what they were given, the outcome and what comes after it.
 
 Every user is seen once, in the signup week. Rows are drawn in blocks of fixed size with streams
 of their own, so any stretch of a very large table can be drawn alone.
@@ -6,13 +6,15 @@ of their own, so any stretch of a very large table can be drawn alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from noholdout_data_generator import equations as eq
-from noholdout_data_generator.scenarios import UserKnobs
+from noholdout_data_generator import traps
+from noholdout_data_generator.knobs import UserKnobs
+from noholdout_data_generator.people import Effects, Profile, Treatments
 from noholdout_data_generator.streams import stream
 from noholdout_data_generator.world import World
 
@@ -40,41 +42,9 @@ USER_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a user is before any treatment; every array has shape ``(n,)``."""
-
-    workspace: np.ndarray
-    tier: np.ndarray
-    week: np.ndarray
-    confidence: np.ndarray
-
-
-@dataclass(frozen=True)
-class Treatments:
-    """What a user was given (0/1); every array has shape ``(n,)``."""
-
-    rollout: np.ndarray
-    agent: np.ndarray
-    premium: np.ndarray
-    prompt: np.ndarray
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Each treatment's term in P(task completed), before clipping; arrays of shape ``(n,)``."""
-
-    base: np.ndarray
-    rollout: np.ndarray
-    agent: np.ndarray
-    premium: np.ndarray
-    prompt: np.ndarray
-
-
-@dataclass(frozen=True)
 class Block:
     """A stretch of users: the public rows and what only the truth may know."""
 
-    first_id: int
     profile: Profile
     treatments: Treatments
     effects: Effects
@@ -83,22 +53,28 @@ class Block:
 
 
 def draw_block(seed: int, block: int, world: World, knobs: UserKnobs) -> Block:
-    """Draw all ``BLOCK`` users of one block."""
-    profile = _profile(stream(seed, "profile", block), world)
-    opt_in = eq.opt_in_probability(profile.tier, profile.week, profile.confidence)
+    """Draw all ``BLOCK`` users of one block, in the order in which the product works.
+
+    Profile, opt-in, the logged score, the route that it decides, the prompt, the outcome, and
+    the columns that follow from the outcome.
+    """
+    profile = _profile(seed, block, world, knobs)
+    opt_in = opt_in_probability(profile, knobs)
+    agent = (stream(seed, "opt_in", block).random(BLOCK) < opt_in).astype(np.int64)
+    score = np.round(traps.logged_score(profile, agent, knobs), SCORE_DECIMALS)
+    profile = replace(profile, score=score)
+    prompt_probability = traps.prompt_probability(profile, knobs)
     treatments = Treatments(
         rollout=(profile.week >= world.treatment_week[profile.workspace]).astype(np.int64),
-        agent=(stream(seed, "opt_in", block).random(BLOCK) < opt_in).astype(np.int64),
-        premium=(profile.confidence < eq.CUTOFF).astype(np.int64),
-        prompt=(stream(seed, "prompt", block).random(BLOCK) < 0.5).astype(np.int64),
+        agent=agent,
+        premium=traps.route(profile, stream(seed, "trap_route", block), knobs),
+        prompt=(stream(seed, "prompt", block).random(BLOCK) < prompt_probability).astype(np.int64),
     )
-    effects = _effects(profile, world)
-    completed = (
-        stream(seed, "outcome", block).random(BLOCK) < probability(effects, treatments)
-    ).astype(np.int64)
-    first_id = block * BLOCK + 1
-    frame = _frame(seed, block, first_id, world, profile, treatments, completed)
-    return Block(first_id, profile, treatments, effects, opt_in, frame)
+    effects = effects_of(profile, world, knobs)
+    draws = stream(seed, "outcome", block).random(BLOCK)
+    completed = (draws < probability(effects, treatments)).astype(np.int64)
+    frame = _frame(seed, block, world, profile, treatments, completed)
+    return Block(profile, treatments, effects, opt_in, frame)
 
 
 def probability(effects: Effects, treatments: Treatments) -> np.ndarray:
@@ -112,43 +88,60 @@ def probability(effects: Effects, treatments: Treatments) -> np.ndarray:
     )
 
 
-def _profile(rng: np.random.Generator, world: World) -> Profile:
-    # The stored score decides the route, so it is rounded before anything reads it.
-    workspace = np.searchsorted(np.cumsum(world.share)[:-1], rng.random(BLOCK), side="right")
-    tier = np.searchsorted(np.cumsum(eq.TIER_SHARE)[:-1], rng.random(BLOCK), side="right")
-    week = rng.integers(0, eq.N_WEEKS, BLOCK)
-    confidence = np.round(rng.beta(*eq.CONFIDENCE_SHAPE, BLOCK), SCORE_DECIMALS)
-    return Profile(workspace, tier, week, confidence)
+def opt_in_probability(profile: Profile, knobs: UserKnobs) -> np.ndarray:
+    """P(user opts in), with the scenario's selection; shape ``(n,)``."""
+    index = eq.opt_in_index(profile.tier, profile.week, profile.confidence)
+    score = 1.0 / (1.0 + np.exp(-(index + traps.selection(profile, knobs))))
+    return np.where(traps.certain(profile), 1.0, score) if knobs.certain_opt_in else score
 
 
-def _effects(profile: Profile, world: World) -> Effects:
+def effects_of(profile: Profile, world: World, knobs: UserKnobs) -> Effects:
+    """The five terms of P(task completed), before clipping."""
     tier, week, confidence = profile.tier, profile.week, profile.confidence
     base = (
         eq.base_probability(tier, week, confidence)
         + world.level[profile.workspace]
         + world.week[week]
         + world.shock[profile.workspace, week]
+        + traps.base_addition(profile, world.wave[profile.workspace], knobs)
     )
+    prompt = eq.PROMPT_MEAN + knobs.prompt_spread * (
+        eq.prompt_effect(tier, week, confidence) - eq.PROMPT_MEAN
+    )
+    k = knobs.effect_scale
     return Effects(
         base=base,
-        rollout=eq.rollout_effect(week, world.treatment_week[profile.workspace]),
-        agent=eq.agent_effect(tier),
-        premium=eq.premium_effect(confidence),
-        prompt=eq.prompt_effect(tier, week, confidence),
+        rollout=k * eq.rollout_effect(week, world.treatment_week[profile.workspace]),
+        agent=k * eq.agent_effect(tier),
+        premium=k * eq.premium_effect(confidence),
+        prompt=k * (prompt + knobs.prompt_shift),
     )
+
+
+def _profile(seed: int, block: int, world: World, knobs: UserKnobs) -> Profile:
+    rng = stream(seed, "profile", block)
+    workspace = np.searchsorted(np.cumsum(world.share)[:-1], rng.random(BLOCK), side="right")
+    tier_draw = rng.random(BLOCK)
+    week = rng.integers(0, eq.N_WEEKS, BLOCK)
+    # Rounded at once: the stored score is the score, and the flag is computed from it.
+    confidence = np.round(rng.beta(*eq.CONFIDENCE_SHAPE, BLOCK), SCORE_DECIMALS)
+    light, medium, _ = np.cumsum(eq.TIER_SHARE)
+    shift = traps.heavy_shift(world.wave[workspace], week, knobs)
+    tier = (tier_draw >= light - shift).astype(np.int64) + (tier_draw >= medium - shift)
+    hidden = stream(seed, "trap", block).random((2, BLOCK))
+    return Profile(workspace, tier, week, confidence, confidence, hidden[0], hidden[1])
 
 
 def _frame(
     seed: int,
     block: int,
-    first_id: int,
     world: World,
     profile: Profile,
     treatments: Treatments,
     completed: np.ndarray,
 ) -> pd.DataFrame:
     columns = {
-        "user_id": np.arange(first_id, first_id + BLOCK),
+        "user_id": np.arange(block * BLOCK + 1, (block + 1) * BLOCK + 1),
         "workspace_id": world.names[profile.workspace],
         "engagement_tier": np.array(eq.TIERS, dtype=object)[profile.tier],
         "signup_week": profile.week,
@@ -157,7 +150,7 @@ def _frame(
         "treated_post": treatments.rollout,
         "prompt_variant": treatments.prompt,
         "opt_in_agent_mode": treatments.agent,
-        "query_confidence": profile.confidence,
+        "query_confidence": profile.score,
         "routed_to_premium": treatments.premium,
         "task_completed": completed,
         **consequences(stream(seed, "consequences", block), profile, treatments, completed),
@@ -179,11 +172,8 @@ def consequences(
     """
     n = completed.size
     thumbs = 0.20 + 0.42 * completed + 0.05 * treatments.agent - 0.03 * treatments.prompt
-    log_minutes = (
-        1.9 + 0.25 * profile.tier - 0.20 * completed + 0.35 * treatments.agent
-        + rng.normal(0.0, 0.45, n)
-    )  # fmt: skip
-    minutes = np.exp(log_minutes)
+    log_minutes = 1.9 + 0.25 * profile.tier - 0.20 * completed + 0.35 * treatments.agent
+    minutes = np.exp(log_minutes + rng.normal(0.0, 0.45, n))
     rate = 0.004 * (1 + 1.8 * treatments.premium) * (1 + 0.9 * treatments.agent)
     retained = 0.38 + 0.22 * completed + 0.08 * profile.tier
     return {

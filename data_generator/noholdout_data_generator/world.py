@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from noholdout_data_generator.equations import N_WEEKS
-from noholdout_data_generator.scenarios import UserKnobs
+from noholdout_data_generator.knobs import UserKnobs
 from noholdout_data_generator.streams import ar1, stream
 
 WAVE_WEEKS = (20, 30)
 SIZE_SD = 0.35  # of the log of a workspace's share of users
 LEVEL_SD, LEVEL_MAX = 0.04, 0.10
 WEEK_SD, WEEK_RHO = 0.008, 0.5
-SHOCK_SD, SHOCK_RHO = 0.02, 0.7
+SHOCK_SD, SHOCK_RHO, SHOCK_MAX = 0.02, 0.7, 0.06
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,8 @@ def draw_world(seed: int, knobs: UserKnobs) -> World:
     wave = np.ones(count, dtype=np.int64)
     wave[stream(seed, "waves").permutation(count)[: count // 2]] = 2
     week = ar1(stream(seed, "week_effects"), WEEK_RHO, WEEK_SD, 1, N_WEEKS)[0]
-    shock = ar1(stream(seed, "workspace_week_shocks"), SHOCK_RHO, SHOCK_SD, count, N_WEEKS).clip(
-        -0.06, 0.06
-    )
+    shock = ar1(stream(seed, "workspace_week_shocks"), SHOCK_RHO, SHOCK_SD, count, N_WEEKS)
+    shock = np.clip(shock, -SHOCK_MAX, SHOCK_MAX) * knobs.shock_scale
     return World(
         names=workspace_names(count),
         share=share / share.sum(),

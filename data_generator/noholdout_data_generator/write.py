@@ -14,7 +14,7 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.progress import track
 
 from noholdout_data_generator.generate import assemble_truth, check_users, stream_users
-from noholdout_data_generator.scenarios import scenario_at
+from noholdout_data_generator.scenarios import choose
 from noholdout_data_generator.telemetry import Launch, draw_telemetry
 from noholdout_data_generator.truth import UserTruth, telemetry_truth
 from noholdout_data_generator.users import BLOCK
@@ -69,7 +69,7 @@ def write(
         raise DataError(f"chunk_users is {chunk_users}.", "", "Give a whole number from 1 up.")
     check_users(n_users)
     folder = _folder(out)
-    chosen = scenario_at(scenario, severity)
+    chosen = choose(scenario, severity)
     panel = draw_telemetry(seed, launch, chosen.telemetry)
     sums = UserTruth()
     blocks = stream_users(n_users, seed, chosen, sums)
@@ -81,7 +81,7 @@ def write(
             writer.add("users", users)
             writer.add("truth_users", own)
         writer.add("telemetry", panel.frame)
-    truth = assemble_truth(n_users, seed, chosen, severity, launch, sums, telemetry_truth(panel))
+    truth = assemble_truth(n_users, seed, chosen, launch, sums, telemetry_truth(panel))
     truth_file = folder / "truth.json"
     truth_file.write_text(json.dumps(truth, indent=2, allow_nan=False) + "\n")
     tables = [folder / f"{name}.{format}" for name in ("users", "telemetry", "truth_users")]
