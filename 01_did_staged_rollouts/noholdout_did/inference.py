@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from noholdout_did.kernels.group_time import Linear
 from noholdout_did.kernels.moments import Moments
@@ -127,7 +127,7 @@ def joint_test(data: Moments, parameters: Linear, errors: Errors) -> JointTest:
     if df_den <= 0:
         return JointTest(np.nan, np.nan, k, np.nan)
     statistic = wald * df_den / (nu * k)
-    return JointTest(statistic, float(stats.f.sf(statistic, k, df_den)), k, df_den)
+    return JointTest(statistic, float(special.fdtrc(k, df_den, statistic)), k, df_den)
 
 
 def all_leads_wald(data: Moments, parameters: Linear) -> JointTest:
@@ -137,7 +137,7 @@ def all_leads_wald(data: Moments, parameters: Linear) -> JointTest:
     if rank < len(total):
         return JointTest(np.nan, np.nan, len(total), np.inf)
     wald = float(parameters.value @ np.linalg.solve(total, parameters.value))
-    return JointTest(wald, float(stats.chi2.sf(wald, len(total))), len(total), np.inf)
+    return JointTest(wald, float(special.chdtrc(len(total), wald)), len(total), np.inf)
 
 
 # Rademacher signs take few different values with few clusters; Webb's six points take more.
