@@ -10,10 +10,10 @@ SEED ?= 42
 demo: $(VENV)/.runtime
 	$(BIN)/noholdout generate --n-users $(N_USERS) --seed $(SEED) --out data/
 	$(BIN)/noholdout demo all --data data/ --out out/
-	$(BIN)/noholdout compare --n-users $(N_USERS) --seeds $(SEED) --plot out/compare.png
+	$(BIN)/noholdout compare --data data/ --plot out/compare.png
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2 -m "not slow and not engines"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -1,4 +1,4 @@
-"""How each method is called on the synthetic product, its naive rival and its truth, as data.
+"""What each method is asked on the synthetic product, its naive rival and its truth, as data.
 
 Every truth is the sample's: the mean effect on this data set's own users or workspaces, from
 expected outcomes. No number of the truth reaches an estimator: it is read after the estimate.
@@ -6,9 +6,10 @@ expected outcomes. No number of the truth reaches an estimator: it is read after
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 WEEKS_PER_PERIOD = 5  # both launches (weeks 20 and 30) fall on the start of a period
 FEATURES = ("engagement_tier", "signup_week", "query_confidence")
+
+Question = tuple["pd.DataFrame", dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Design:
         Which effect the estimate and the truth are of.
     naive_is
         What the naive answer compares.
-    run
-        The estimate, from data and a seed.
+    ask
+        The rows and the keyword arguments of the method's ``estimate``; no truth among them.
     naive
         The answer of somebody who doesn't think about the design.
     truth
@@ -45,82 +48,68 @@ class Design:
     title: str
     estimand: str
     naive_is: str
-    run: Callable[[Dataset, int], Estimate]
+    ask: Callable[[Dataset], Question]
     naive: Callable[[Dataset, Estimate], float]
     truth: Callable[[Dataset, Estimate], float]
+
+    def run(self, data: Dataset, seed: int) -> Estimate:
+        """The method's estimate with its defaults."""
+        frame, arguments = self.ask(data)
+        package = importlib.import_module(f"noholdout_{self.method}")
+        return package.estimate(frame, **arguments, seed=seed)
+
+
+def _did(data: Dataset) -> Question:
+    users = data.users[["user_id", "workspace_id", *FEATURES, "task_completed"]].assign(
+        period=data.users["signup_week"] // WEEKS_PER_PERIOD,
+        first_treated=data.users["treatment_week"] // WEEKS_PER_PERIOD,
+    )
+    return users, {
+        "outcome": "task_completed",
+        "time": "period",
+        "first_treated": "first_treated",
+        "cluster": "workspace_id",
+    }
+
+
+def _propensity(data: Dataset) -> Question:
+    return data.users, {
+        "outcome": "task_completed",
+        "treatment": "opt_in_agent_mode",
+        "covariates": list(FEATURES),
+    }
+
+
+def _rdd(data: Dataset) -> Question:
+    return data.users, {
+        "outcome": "task_completed",
+        "running": "query_confidence",
+        "cutoff": 0.85,
+        "treated_side": "below",
+    }
+
+
+def _synthetic_control(data: Dataset) -> Question:
+    upgraded = data.telemetry[data.telemetry["upgraded"] == 1]
+    return data.telemetry, {
+        "outcome": "task_completion_rate",
+        "unit": "workspace_id",
+        "time": "date",
+        "treated": sorted(upgraded["workspace_id"].unique()),
+        "start": upgraded["date"].min(),
+    }
+
+
+def _uplift(data: Dataset) -> Question:
+    return data.users, {
+        "outcome": "task_completed",
+        "treatment": "prompt_variant",
+        "features": list(FEATURES),
+    }
 
 
 def _gap(outcome: pd.Series, treated: pd.Series) -> float:
     return float(outcome[treated == 1].mean() - outcome[treated == 0].mean())
-
-
-def _did(data: Dataset, seed: int) -> Estimate:
-    from noholdout_did import estimate
-
-    users = data.users[["task_completed", "workspace_id"]].assign(
-        period=data.users["signup_week"] // WEEKS_PER_PERIOD,
-        first_treated=data.users["treatment_week"] // WEEKS_PER_PERIOD,
-    )
-    return estimate(
-        users,
-        outcome="task_completed",
-        time="period",
-        first_treated="first_treated",
-        cluster="workspace_id",
-        seed=seed,
-    )
-
-
-def _propensity(data: Dataset, seed: int) -> Estimate:
-    from noholdout_propensity import estimate
-
-    return estimate(
-        data.users,
-        outcome="task_completed",
-        treatment="opt_in_agent_mode",
-        covariates=list(FEATURES),
-        seed=seed,
-    )
-
-
-def _rdd(data: Dataset, seed: int) -> Estimate:
-    from noholdout_rdd import estimate
-
-    return estimate(
-        data.users,
-        outcome="task_completed",
-        running="query_confidence",
-        cutoff=0.85,
-        treated_side="below",
-        seed=seed,
-    )
-
-
-def _synthetic_control(data: Dataset, seed: int) -> Estimate:
-    from noholdout_synthetic_control import estimate
-
-    upgraded = data.telemetry[data.telemetry["upgraded"] == 1]
-    return estimate(
-        data.telemetry,
-        outcome="task_completion_rate",
-        unit="workspace_id",
-        time="date",
-        treated=sorted(upgraded["workspace_id"].unique()),
-        start=upgraded["date"].min(),
-        seed=seed,
-    )
-
-
-def _uplift(data: Dataset, seed: int) -> Estimate:
-    from noholdout_uplift import estimate
-
-    return estimate(
-        data.users,
-        outcome="task_completed",
-        treatment="prompt_variant",
-        features=list(FEATURES),
-        seed=seed,
-    )
 
 
 def _before_after(data: Dataset, _: Estimate) -> float:
@@ -128,19 +117,6 @@ def _before_after(data: Dataset, _: Estimate) -> float:
     upgraded = telemetry[telemetry["upgraded"] == 1]
     rows = telemetry[telemetry["workspace_id"].isin(upgraded["workspace_id"].unique())]
     return _gap(rows["task_completion_rate"], rows["upgraded"])
-
-
-def _training_rows(data: Dataset, estimate: Estimate) -> float:
-    from noholdout_uplift import in_sample_top_effect
-
-    return float(
-        in_sample_top_effect(
-            data.users,
-            outcome="task_completed",
-            treatment="prompt_variant",
-            features=list(FEATURES),
-        )
-    )
 
 
 def _truth_of_chosen(data: Dataset, estimate: Estimate) -> float:
@@ -157,7 +133,7 @@ DESIGNS: dict[str, Design] = {
             title="staged rollout",
             estimand="ATT of wave 1 in weeks 20 to 29",
             naive_is="users after launch minus users before",
-            run=_did,
+            ask=_did,
             naive=lambda d, _: _gap(d.users["task_completed"], d.users["treated_post"]),
             truth=lambda d, _: d.truth["did"]["simple"]["sample"],
         ),
@@ -166,7 +142,7 @@ DESIGNS: dict[str, Design] = {
             title="opt-in agent mode",
             estimand="ATE of agent mode",
             naive_is="opted in minus the others",
-            run=_propensity,
+            ask=_propensity,
             naive=lambda d, _: _gap(d.users["task_completed"], d.users["opt_in_agent_mode"]),
             truth=lambda d, _: d.truth["propensity"]["ate"]["sample"],
         ),
@@ -175,7 +151,7 @@ DESIGNS: dict[str, Design] = {
             title="threshold routing",
             estimand="effect of premium routing at confidence 0.85",
             naive_is="premium minus the others",
-            run=_rdd,
+            ask=_rdd,
             naive=lambda d, _: _gap(d.users["task_completed"], d.users["routed_to_premium"]),
             truth=lambda d, _: d.truth["rdd"]["at_cutoff"]["sample"],
         ),
@@ -184,7 +160,7 @@ DESIGNS: dict[str, Design] = {
             title="global launch",
             estimand="ATT of the upgraded workspaces",
             naive_is="workspaces after minus before",
-            run=_synthetic_control,
+            ask=_synthetic_control,
             naive=_before_after,
             truth=lambda d, _: d.truth["synthetic_control"]["att"]["sample"],
         ),
@@ -193,8 +169,8 @@ DESIGNS: dict[str, Design] = {
             title="personalised prompt",
             estimand="effect of the prompt in the top fifth by cross-fitted score",
             naive_is="top fifth of the training rows",
-            run=_uplift,
-            naive=_training_rows,
+            ask=_uplift,
+            naive=lambda _, estimate: float(estimate.settings["in_sample_top_effect"]),
             truth=_truth_of_chosen,
         ),
     )

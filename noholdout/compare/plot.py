@@ -86,7 +86,9 @@ def _panels(comparison: Comparison) -> Figure:
         ax.set_title(f"{design.title}\n{held}", fontsize=10)
     axes[0].set_ylabel("seed")
     axes[0].invert_yaxis()
-    figure.supxlabel("estimate minus truth (percentage points); thick: the interval misses", fontsize=10)
+    figure.supxlabel(
+        "estimate minus truth (percentage points); thick: the interval misses", fontsize=10
+    )
     return figure
 
 

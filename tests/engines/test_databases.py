@@ -1,0 +1,108 @@
+"""Connection URLs through Ibis give the same answer as a data frame."""
+
+import glob
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from method_cases import Case, front_function
+from noholdout_shared.errors import DataError
+from processes import run
+
+pytestmark = pytest.mark.engines
+
+
+def postgres_program(name: str) -> str:
+    """A PostgreSQL server program, which distributions keep off the path."""
+    found = shutil.which(name) or next(
+        iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None
+    )
+    if found is None:
+        pytest.fail(f"{name} isn't installed: apt-get install postgresql")
+    return found
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of our own, on a free port, gone after the tests."""
+    folder = tmp_path_factory.mktemp("postgres")
+    as_server: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        as_server = ["runuser", "-u", "postgres", "--"]
+        for parent in [folder, *folder.parents[:3]]:
+            if parent != Path("/tmp"):
+                parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = folder / "data"
+    log = folder / "log"
+    quiet = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL}
+    init = [postgres_program("initdb"), "-D", str(data), "-U", "tester", "-A", "trust"]
+    subprocess.run([*as_server, *init], **quiet)  # type: ignore[call-overload]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+    control = [*as_server, postgres_program("pg_ctl"), "-D", str(data), "-w", "-l", str(log)]
+    subprocess.run([*control, "-o", options, "start"], **quiet)  # type: ignore[call-overload]
+    try:
+        yield f"postgres://tester@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "fast", "stop"], **quiet)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def duckdb_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"duckdb://{tmp_path_factory.mktemp('duckdb') / 'product.ddb'}"
+
+
+@pytest.fixture(scope="module", params=["postgres", "duckdb_file"])
+def url(request: pytest.FixtureRequest, users: pd.DataFrame) -> str:
+    import ibis
+
+    address = str(request.getfixturevalue(request.param))
+    connection = ibis.connect(address)
+    connection.create_table("users", users)
+    connection.disconnect()
+    return address
+
+
+def test_a_table_behind_a_url_answers_like_the_frame(url: str, opt_in: Case) -> None:
+    found = front_function(opt_in.method)(f"{url}#users", **opt_in.arguments)
+    # rows may come in another order, which moves sums by rounding and folds by a hair
+    assert found.n_obs == len(opt_in.frame)
+    assert found.estimate == pytest.approx(opt_in.run().estimate, abs=0.25 * found.std_error)
+
+
+def test_an_ibis_table_answers_too(url: str, opt_in: Case) -> None:
+    import ibis
+
+    connection = ibis.connect(url)
+    found = front_function(opt_in.method)(connection.table("users"), **opt_in.arguments)
+    assert found.n_obs == len(opt_in.frame)
+    connection.disconnect()
+
+
+def test_the_command_takes_the_url(url: str, opt_in: Case, tmp_path: Path) -> None:
+    ran = run(["noholdout", opt_in.command, f"{url}#users", *opt_in.flags()], tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "verdict" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [("", "names no table"), ("#nobody", "can't be read"), ("#users", "no column 'task_complete'")],
+)
+def test_refusals_name_the_problem(url: str, opt_in: Case, ending: str, message: str) -> None:
+    arguments = {**opt_in.arguments, "outcome": "task_complete"}
+    with pytest.raises(DataError, match=message):
+        front_function(opt_in.method)(url + ending, **arguments)
+
+
+def test_a_server_that_is_not_there_is_a_data_error(opt_in: Case) -> None:
+    with pytest.raises(DataError, match="No connection"):
+        front_function(opt_in.method)("postgres://nobody@127.0.0.1:1/x#users", **opt_in.arguments)
