@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from noholdout_uplift.bootstrap import bootstrap_errors
     from noholdout_uplift.estimate import estimate
     from noholdout_uplift.estimators.t_learner import TLearner
     from noholdout_uplift.estimators.x_learner import XLearner
@@ -20,6 +21,7 @@ _WHERE = {
     "estimate": "estimate",
     "UpliftEstimate": "result",
     "in_sample_top_effect": "optimism",
+    "bootstrap_errors": "bootstrap",
     "TLearner": "estimators.t_learner",
     "XLearner": "estimators.x_learner",
     "rank_metrics": "kernels.ranking",
@@ -30,6 +32,7 @@ __all__ = [
     "estimate",
     "UpliftEstimate",
     "in_sample_top_effect",
+    "bootstrap_errors",
     "TLearner",
     "XLearner",
     "rank_metrics",

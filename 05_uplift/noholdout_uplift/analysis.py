@@ -268,16 +268,21 @@ def _assemble(
         df=rows.df,
         proportion=is_proportion(ready.outcome),
         margin=options.margin,
-        scores=pd.DataFrame(
-            {
-                "fold": ranked.fold + 1,
-                "evaluated": ranked.used,
-                "score": ranked.score,
-                "aipw": ranked.aipw.effect,
-                "top": ranked.top_everywhere,
-            }
-        ),
+        scores=_scores(ready, ranked),
     )
+
+
+def _scores(ready: Prepared, ranked: Ranked) -> pd.DataFrame:
+    scores = pd.DataFrame(
+        {
+            "fold": ranked.fold + 1,
+            "evaluated": ranked.used,
+            "score": ranked.score,
+            "aipw": ranked.aipw.effect,
+            "top": ranked.top_everywhere,
+        }
+    )
+    return scores if ready.clusters is None else scores.assign(cluster=ready.clusters)
 
 
 def _inference_text(options: Options, draws: int | None, df: float) -> str:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import pandas as pd
 from noholdout_shared.parallel import run_parallel, spawn_seeds
 
 from noholdout_uplift.inference import METRICS
 from noholdout_uplift.kernels.ranking import Ranking, metric_values, rank, top_mean
 
+if TYPE_CHECKING:
+    from noholdout_uplift.result import UpliftEstimate
+
 BLOCK = 25
+
+
+def bootstrap_errors(
+    estimate: UpliftEstimate, *, replicates: int = 500, seed: int = 0, jobs: int = 1
+) -> pd.Series:
+    """Bootstrap standard errors of an estimate that is there already, without fitting again.
+
+    The same as ``inference="bootstrap"`` would give: of the headline (``top``) and of each
+    metric, by name.
+    """
+    rows = estimate.scores[estimate.scores["evaluated"]]
+    clusters = rows["cluster"].to_numpy() if "cluster" in rows else None
+    errors = bootstrap_std_errors(
+        rows["score"].to_numpy(),
+        rows["aipw"].to_numpy(),
+        rows["fold"].to_numpy(),
+        clusters,
+        float(estimate.settings["fraction"]),
+        replicates=replicates,
+        seed=seed,
+        jobs=jobs,
+    )
+    return pd.Series(errors, index=["top", *METRICS], name="std_error")
 
 
 def bootstrap_std_errors(

@@ -22,8 +22,9 @@ class UpliftEstimate(Estimate):
         One row for each row used, in the input's order: ``fold`` (1 to K), ``evaluated`` (fold 1
         only trains), ``score`` (predicted effect by models that never saw the row), ``aipw`` (an
         unbiased score of its effect), ``top`` (how much of the row belongs to the top fraction:
-        1, 0, or a share when ties stand at the edge; 0 for rows not evaluated). The headline is
-        the mean of ``aipw`` with weights ``top``. Not part of the JSON.
+        1, 0, or a share when ties stand at the edge; 0 for rows not evaluated), and ``cluster``
+        (codes) where rows are clustered. The headline is the mean of ``aipw`` with weights
+        ``top``. Not part of the JSON.
     """
 
     scores: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)

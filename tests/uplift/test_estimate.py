@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_uplift import UpliftEstimate, estimate, in_sample_top_effect
+from noholdout_uplift import UpliftEstimate, bootstrap_errors, estimate, in_sample_top_effect
 from sklearn.linear_model import LinearRegression
 from uplift.simulated import ARGUMENTS, randomised
 
@@ -140,6 +140,9 @@ def test_the_bootstrap_agrees_with_the_influence_function() -> None:
     errors = [e.tables["metrics"]["std_error"].to_numpy() for e in (influence, bootstrap)]
     np.testing.assert_allclose(errors[1], errors[0], rtol=0.1)
     assert bootstrap.std_error == pytest.approx(influence.std_error, rel=0.1)
+    again = bootstrap_errors(influence, replicates=800)
+    assert again["top"] == bootstrap.std_error
+    assert again["qini"] == errors[1][2]
 
 
 def test_bootstrap_is_the_same_with_any_number_of_jobs() -> None:
