@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.checks import Check, structural, untestable
 from noholdout_shared.inference import Interval
+from scipy import special
 
 from noholdout_propensity.kernels.balance import effective_size
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Problem
 
+REACH = 0.25  # standard deviations of the score's logit
 OUTSIDE_CAUTION, OUTSIDE_FAIL = 0.02, 0.10  # share of the target without a counterpart's score
 EFFECTIVE_CAUTION, EFFECTIVE_FAIL = 0.10, 0.02  # effective over actual rows of an arm
 EFFECTIVE_ROWS_FAIL = 10.0
@@ -127,22 +129,29 @@ def outside_support(
     arms: tuple[np.ndarray, np.ndarray],
     estimand: Estimand,
 ) -> tuple[float, str]:
-    """Share of the target whose score lies outside the other arm's range; and the ranges."""
-    low1, high1 = float(score[arms[0]].min()), float(score[arms[0]].max())
-    low0, high0 = float(score[arms[1]].min()), float(score[arms[1]].max())
-    lost1 = arms[0] & ((score < low0) | (score > high0))
-    lost0 = arms[1] & ((score < low1) | (score > high1))
-    if estimand == "att":
-        target, lost = arms[0], lost1
-    elif estimand == "atc":
-        target, lost = arms[1], lost0
-    else:
-        target, lost = arms[0] | arms[1], lost1 | lost0
+    """Share of the target that has no counterpart in the other arm; and the score ranges.
+
+    A row has none when its score's logit lies beyond the other arm's range by more than a quarter
+    of a standard deviation: the bare range depends on a single row at each end.
+    """
+    index = special.logit(np.clip(score, 1e-15, 1 - 1e-15))
+    reach = REACH * float(index[arms[0] | arms[1]].std())
+    spans = [(float(index[arm].min()), float(index[arm].max())) for arm in arms]
+    lost = [
+        arm & ((index < low - reach) | (index > high + reach))
+        for arm, (low, high) in zip(arms, spans[::-1], strict=True)
+    ]
+    wanted = {"att": (True, False), "atc": (False, True)}.get(estimand, (True, True))
     mass = sampling * (score * (1 - score) if estimand == "ato" else 1.0)
-    share = float(mass[lost].sum() / mass[target].sum())
+    target = sum(float(mass[arm].sum()) for arm, use in zip(arms, wanted, strict=True) if use)
+    gone = sum(float(mass[rows].sum()) for rows, use in zip(lost, wanted, strict=True) if use)
+    share = gone / target
+    (low1, high1), (low0, high0) = [
+        (float(score[arm].min()), float(score[arm].max())) for arm in arms
+    ]
     ranges = (
         f"Scores run from {low1:.3f} to {high1:.3f} (treated) and {low0:.3f} to {high0:.3f} "
-        f"(control); {100 * share:.2g}% of the target lies outside the other arm's range. "
+        f"(control); {100 * share:.2g}% of the target lies beyond the other arm's reach. "
     )
     return share, ranges
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from noholdout_shared.errors import ConvergenceError, DataError
+from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, check_choice, resolve_replicates
 
 from noholdout_propensity.estimators.common import (
@@ -15,6 +15,7 @@ from noholdout_propensity.estimators.common import (
     Score,
     assemble,
     fitted_score,
+    no_chance,
     separated_fit,
 )
 from noholdout_propensity.estimators.ipw import refit
@@ -28,7 +29,7 @@ from noholdout_propensity.kernels.doubly_robust import (
     nuisance_influence,
 )
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
-from noholdout_propensity.kernels.weighting import Estimand, own_weights
+from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
 from noholdout_propensity.problem import Options, Problem, prepare
 from noholdout_propensity.result import PropensityEstimate
 
@@ -128,6 +129,9 @@ def fit_aipw(
     """Point estimate, influence values and bootstrap replicate."""
     if score_fit.separated:
         return separated_fit("aipw", problem, score_fit)
+    endless = no_chance(problem, score_fit.score, estimand, kept)
+    if endless:
+        return separated_fit("aipw", problem, score_fit, endless)
     y, treated, sampling = problem.outcome, problem.treated, problem.sampling
     rows = sampling if kept is None else sampling * kept
     fold = None if folds == 1 else _folds(problem, folds, seed)
@@ -139,11 +143,11 @@ def fit_aipw(
         )
     nuisance = predict(problem, score_fit, fold, sampling, rows)
     if nuisance is None:
-        raise ConvergenceError(
-            f"Without one of the {folds} folds the score model has no solution.",
-            "Too few rows of one kind are left to learn their chance of opting in.",
-            "Use fewer covariates, merge rare categories, or folds=1.",
-        )
+        text = f"Without one of the {folds} folds the covariates separate the arms."
+        return separated_fit("aipw", problem, score_fit, text)
+    endless = no_chance(problem, nuisance.score, estimand, kept)
+    if endless:
+        return separated_fit("aipw", problem, score_fit, endless)
     effect, tilt = augmented_effect(y, treated, nuisance, estimand, rows)
     added = nuisance_influence(
         y,
@@ -165,18 +169,22 @@ def fit_aipw(
             return None
         near = refreshed(score_fit, problem, coefficients, link)
         redrawn = predict(problem, near, fold, likelihood, counts * rows)
-        if redrawn is None:
+        if redrawn is None or unbounded(redrawn.score, estimand).any():
             return None
         return augmented_effect(y, treated, redrawn, estimand, counts * rows)[0].estimate
 
+    # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
+    # noise, which the outcome model has already taken out of the estimate.
+    shown = tilting(score_fit.score, score_fit.slope, treated, estimand)
     fitted = "no cross-fitting" if fold is None else f"{folds} folds"
     return Fit(
         estimator="aipw",
+        title="AIPW" if fold is None else "cross-fitted AIPW",
         estimate=effect.estimate,
-        weights=own_weights(tilt, treated, rows),
+        weights=own_weights(shown, treated, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
-        score=nuisance.score,
+        score=score_fit.score,
         kept=kept,
         influence=effect.influence + added,
         source=f"influence values with both estimated models, {fitted}",

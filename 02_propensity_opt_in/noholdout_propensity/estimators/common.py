@@ -28,7 +28,7 @@ from noholdout_propensity.kernels.balance import (
     scales,
 )
 from noholdout_propensity.kernels.score import ScoreFit, fit_score
-from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.kernels.weighting import Estimand, unbounded
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate, RowDetail
 
@@ -56,8 +56,10 @@ class Fit:
         Names the analytic standard error.
     replicate
         Recomputes the estimate under resampling counts; ``None`` where a bootstrap is invalid.
-    bootstrap_refused
-        Why the bootstrap is invalid.
+    separation
+        Why there is no number, where no score exists.
+    title
+        The estimator's name for people.
     adjusts_outcome
         Whether an outcome model corrects the imbalance that is left.
     """
@@ -75,6 +77,7 @@ class Fit:
     replicate: Replicate | None = None
     adjusts_outcome: bool = False
     separation: str = ""
+    title: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -123,14 +126,29 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
     )
 
 
-def separated_fit(estimator: str, problem: Problem, fit: ScoreFit) -> Fit:
+def separated_fit(estimator: str, problem: Problem, fit: ScoreFit, text: str = "") -> Fit:
     """A fit without a number: no score exists, so no comparison does."""
     return Fit(
         estimator=estimator,
         estimate=math.nan,
         weights=problem.sampling.copy(),
         score=fit.score,
-        separation=separation_text(problem, fit),
+        separation=text or separation_text(problem, fit),
+    )
+
+
+def no_chance(
+    problem: Problem, score: np.ndarray, estimand: Estimand, kept: np.ndarray | None
+) -> str:
+    """A sentence when some rows' scores are 0 or 1 to the last digit; empty otherwise."""
+    lost = unbounded(score, estimand)
+    if kept is not None:
+        lost = lost & kept
+    if not lost.any():
+        return ""
+    return (
+        f"In {int(lost.sum()):,} of {problem.n:,} rows the score is 0 or 1 to the last digit, so "
+        "that the weight of a counterpart would have no end."
     )
 
 
@@ -178,7 +196,7 @@ def assemble(
         separation=fit.separation,
     )
     return PropensityEstimate(
-        method=f"Propensity scores: {fit.estimator}",
+        method=f"Propensity scores: {fit.title or fit.estimator}",
         estimand=ESTIMANDS[estimand] + (", trimmed" if not kept.all() else ""),
         estimate=fit.estimate,
         std_error=span.std_error,

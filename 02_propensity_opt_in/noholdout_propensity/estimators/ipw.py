@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from noholdout_shared.errors import ConvergenceError
 from noholdout_shared.input import Missing, check_choice, resolve_replicates
 from scipy import special
 
@@ -16,6 +15,7 @@ from noholdout_propensity.estimators.common import (
     Score,
     assemble,
     fitted_score,
+    no_chance,
     separated_fit,
 )
 from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
@@ -25,6 +25,7 @@ from noholdout_propensity.kernels.weighting import (
     hajek_effect,
     own_weights,
     tilting,
+    unbounded,
     weighted_difference,
 )
 from noholdout_propensity.problem import Options, Problem, prepare
@@ -115,6 +116,9 @@ def fit_ipw(
     """Point estimate, influence values and bootstrap replicate of the weighted difference."""
     if score_fit.separated:
         return separated_fit("ipw", problem, score_fit)
+    endless = no_chance(problem, score_fit.score, estimand, kept)
+    if endless:
+        return separated_fit("ipw", problem, score_fit, endless)
     sampling, treated, y = problem.sampling, problem.treated, problem.outcome
     rows = sampling if kept is None else sampling * kept
     effect = hajek_effect(
@@ -126,12 +130,6 @@ def fit_ipw(
         likelihood_weights=sampling,
         rows=rows,
     )
-    if not np.isfinite(effect.estimate):
-        raise ConvergenceError(
-            "Some scores are 0 or 1 to the last digit, so their weights are infinite.",
-            "A weighted mean with infinite weights isn't a number.",
-            "Trim, ask for the overlap population (ATO), or use fewer covariates.",
-        )
     tilt = tilting(score_fit.score, score_fit.slope, treated, estimand)
 
     def replicate(counts: np.ndarray) -> float | None:
@@ -143,11 +141,14 @@ def fit_ipw(
             return None
         index = problem.score_design @ coefficients
         resampled = special.expit(index) if link == "logit" else special.ndtr(index)
+        if unbounded(resampled, estimand).any():
+            return None
         tilted = tilting(resampled, np.zeros_like(resampled), treated, estimand)
         return weighted_difference(y, treated, own_weights(tilted, treated, counts * rows))[0]
 
     return Fit(
         estimator="ipw",
+        title="normalised IPW",
         estimate=effect.estimate,
         weights=own_weights(tilt, treated, rows),
         mean_treated=effect.mean_treated,

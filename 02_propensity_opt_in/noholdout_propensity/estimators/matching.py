@@ -137,6 +137,7 @@ def fit_matching(
         )
     return Fit(
         estimator="matching",
+        title="nearest-neighbour matching",
         estimate=effect.estimate,
         weights=effect.weights,
         mean_treated=effect.mean_treated,

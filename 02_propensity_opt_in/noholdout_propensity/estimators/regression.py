@@ -110,6 +110,7 @@ def fit_regression(problem: Problem, estimand: Estimand, kept: np.ndarray | None
 
     return Fit(
         estimator="regression",
+        title="regression adjustment",
         estimate=effect.estimate,
         weights=effect.weights,
         mean_treated=effect.mean_treated,

@@ -10,6 +10,7 @@ import numpy as np
 from noholdout_propensity.kernels.score import ScoreFit
 
 Estimand = Literal["ate", "att", "atc", "ato"]
+SMALLEST = 1e-12  # a chance below this is no chance: its weight has no digits left
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,28 @@ def tilting(
 ) -> Tilting:
     """Weights and target of an estimand; nothing is clipped."""
     one, zero = np.ones_like(score), np.zeros_like(score)
-    inverse, inverse_rest = 1 / score, 1 / (1 - score)
     if estimand == "ate":
         return Tilting(
-            inverse, inverse_rest, -slope * inverse**2, slope * inverse_rest**2, one, zero
+            1 / score, 1 / (1 - score), -slope / score**2, slope / (1 - score) ** 2, one, zero
         )
     if estimand == "att":
-        return Tilting(
-            one, score * inverse_rest, zero, slope * inverse_rest**2, treated.astype(float), zero
-        )
+        odds = score / (1 - score)
+        return Tilting(one, odds, zero, slope / (1 - score) ** 2, treated.astype(float), zero)
     if estimand == "atc":
-        rest = (1 - treated).astype(float)
-        return Tilting((1 - score) * inverse, one, -slope * inverse**2, zero, rest, zero)
+        odds = (1 - score) / score
+        return Tilting(odds, one, -slope / score**2, zero, (1 - treated).astype(float), zero)
     gap = treated - score
     return Tilting(1 - score, score, -slope, slope, gap**2, -2 * gap * slope)
+
+
+def unbounded(score: np.ndarray, estimand: Estimand) -> np.ndarray:
+    """Rows whose weight in one of the arms would be beyond 1 / SMALLEST, shape ``(n,)``."""
+    low, high = score < SMALLEST, 1 - score < SMALLEST
+    if estimand == "ate":
+        return low | high
+    if estimand == "att":
+        return high
+    return low if estimand == "atc" else np.zeros(score.size, dtype=bool)
 
 
 def own_weights(tilt: Tilting, treated: np.ndarray, rows: np.ndarray) -> np.ndarray:

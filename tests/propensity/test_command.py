@@ -1,0 +1,50 @@
+"""The command: JSON alone on stdout, exit codes, and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from propensity.samples import simulate
+from typer.testing import CliRunner
+
+from noholdout.cli import app
+
+ARGUMENTS = ["--outcome", "y", "--treatment", "d", "--covariates", "a,b,tier"]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "users.csv"
+    simulate(1000).to_csv(path, index=False)
+    return str(path)
+
+
+def test_json_and_plot(table: str, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    result = CliRunner().invoke(
+        app, ["propensity", table, *ARGUMENTS, "--json", "--plot", str(picture)]
+    )
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert list(answer["tables"]["balance"][0]) == [
+        "covariate",
+        "smd_before",
+        "smd_after",
+        "variance_ratio_before",
+        "variance_ratio_after",
+    ]
+    assert list(answer["tables"]["weights"][0]) == ["group", "n", "effective_n"]
+    assert picture.stat().st_size > 10_000
+
+
+def test_fail_on(tmp_path: Path) -> None:
+    frame = simulate(1000)
+    frame.loc[frame["tier"] == "heavy", "d"] = 1
+    path = tmp_path / "users.csv"
+    frame.to_csv(path, index=False)
+    result = CliRunner().invoke(
+        app, ["propensity", str(path), *ARGUMENTS, "--fail-on", "do-not-use"]
+    )
+    assert result.exit_code == 3

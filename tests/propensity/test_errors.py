@@ -1,0 +1,69 @@
+"""Bad input and impossible designs: one message that says what, why and what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from noholdout_propensity import estimate
+from noholdout_shared.errors import DataError, DesignError
+from propensity.samples import simulate
+
+COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "change, options, error, message",
+    [
+        ({}, {"covariates": []}, DataError, "No covariates were named"),
+        ({}, {"covariates": "a,b"}, DataError, "Pass a list of column names"),
+        ({}, {"covariates": ["a", "y"]}, DataError, "as covariate and as outcome"),
+        ({}, {"covariates": ["a", "d"]}, DataError, "as covariate and as treatment"),
+        ({}, {"covariates": ["a", "bb"]}, DataError, "no column 'bb'"),
+        ({"a": np.nan}, {}, DataError, "missing values"),
+        ({"y": 1.0}, {}, DataError, "Outcome column 'y' is 1 in all"),
+        ({"d": 2}, {}, DataError, "isn't 0/1"),
+        ({"d": 1}, {}, DataError, "no control rows"),
+        ({"a": 1.0, "b": 2.0}, {}, DesignError, "None of the covariates"),
+        ({}, {"estimand": "late"}, DataError, "isn't a choice here"),
+        ({}, {"estimator": "ols"}, DataError, "isn't a choice here"),
+        ({}, {"estimator": "ipw", "folds": 3}, DataError, "has no folds"),
+        ({}, {"estimator": "aipw", "caliper": 0.2}, DataError, "has no caliper"),
+        ({}, {"estimator": "aipw", "folds": 0}, DataError, "folds is 0"),
+        ({}, {"estimator": "matching", "estimand": "ato"}, DesignError, "no overlap population"),
+        ({}, {"estimator": "regression", "estimand": "ato"}, DesignError, "fits none"),
+        ({}, {"estimator": "matching", "inference": "bootstrap"}, DesignError, "is invalid"),
+        ({}, {"estimator": "matching", "caliper": -1.0}, DataError, "caliper is -1"),
+        ({}, {"replicates": 100}, DataError, "draws nothing"),
+        ({}, {"inference": "bootstrap", "replicates": 3}, DataError, "replicates is 3"),
+        ({}, {"conf_level": 95}, DataError, "conf_level is 95"),
+        ({"c": 1}, {"cluster": "c"}, DesignError, "1 cluster"),
+        ({"w": -1.0}, {"weights": "w"}, DataError, "negative values"),
+    ],
+)
+def test_refusals(change: dict, options: dict, error: type, message: str) -> None:
+    frame = simulate(200).assign(**change)
+    with pytest.raises(error, match=message):
+        estimate(frame, **{**COLUMNS, **options})
+
+
+def test_one_treated_row() -> None:
+    frame = simulate(50)
+    frame["d"] = 0
+    frame.loc[0, "d"] = 1
+    with pytest.raises(DesignError, match="only 1 treated row"):
+        estimate(frame, **COLUMNS)
+
+
+def test_matching_refuses_clusters_and_weights() -> None:
+    frame = simulate(200).assign(c=np.arange(200) % 10, w=1.0)
+    for option in ({"cluster": "c"}, {"weights": "w"}):
+        with pytest.raises(DesignError):
+            estimate(frame, estimator="matching", **option, **COLUMNS)
+
+
+def test_missing_rows_are_counted() -> None:
+    frame = simulate(300)
+    frame.loc[:9, "a"] = np.nan
+    answer = estimate(frame, missing="drop", **COLUMNS)
+    assert answer.settings["rows_dropped_missing"] == 10
+    assert answer.n_obs == 290
