@@ -34,12 +34,12 @@ def run(
     )
 
 
-def workplace(folder: Path) -> Path:
+def workplace(folder: Path, n_users: int = 10_000) -> Path:
     """``folder`` as the root of a clone: links to the repository's folders, and data of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     for entry in ROOT.iterdir():
         if entry.is_dir() and not entry.name.startswith(".") and entry.name not in ("data", "out"):
             (folder / entry.name).symlink_to(entry)
-    made = run("noholdout generate --n-users 10000 --seed 42 --out data/", folder)
+    made = run(f"noholdout generate --n-users {n_users} --seed 42 --out data/", folder)
     assert made.returncode == 0, made.stderr
     return folder

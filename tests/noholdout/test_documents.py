@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 from processes import ROOT, run, workplace
+from readme_output import N_USERS, README, Shown, printed, shown
 
 DOCUMENTS = [
     ROOT / name
@@ -74,6 +75,17 @@ def test_snippets_run(snippet: str, clone: Path, tmp_path: Path) -> None:
     script.write_text(snippet, "utf-8")
     ran = run(["python", str(script)], clone)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture(scope="module")
+def full_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return workplace(tmp_path_factory.mktemp("full"), n_users=N_USERS)
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("pair", shown(README.read_text("utf-8")), ids=lambda pair: pair.command)
+def test_the_shown_output_is_what_the_command_prints(pair: Shown, full_clone: Path) -> None:
+    assert printed(pair.command, full_clone) == pair.text, "type: python tests/readme_output.py"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
