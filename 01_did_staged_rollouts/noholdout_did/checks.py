@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
+from noholdout_shared.checks import Check, HypothesisCheck, Status, judge, structural, untestable
 from noholdout_shared.inference import POWER, critical_value, smallest_effect, two_sided_p
 from noholdout_shared.render import effect_text, p_text
 
+from noholdout_did.effects import Effects
 from noholdout_did.inference import Errors, joint_test, std_errors
 from noholdout_did.kernels.group_time import Cells, Linear
 from noholdout_did.kernels.leads import (
@@ -275,3 +276,26 @@ def control_check(
             "earlier.",
         )
     return structural("control_group", assumption, "pass", float(share), found)
+
+
+def overlap_check(found: Effects, weights: np.ndarray, what: str) -> Check:
+    """How many controls the adjusted comparison really rests on."""
+    assert found.effective_controls is not None
+    assumption = "Treated groups have counterparts with like covariates among the controls."
+    used = weights > 0
+    fewest = float(found.effective_controls[used].min())
+    dropped = found.settings["cells_without_overlap_dropped"]
+    text = f"The thinnest comparison rests on {fewest:,.1f} effective controls."
+    if dropped:
+        text += (
+            f" {dropped} comparisons had no overlap in the covariates and were left out: the "
+            "answer covers the rest. Use fewer or coarser covariates."
+        )
+    status: Status = "pass"
+    if dropped or fewest < 10:
+        status = "caution"
+    if fewest < MIN_CLUSTERS:
+        status = "fail"
+    if status != "pass" and not dropped:
+        text += " A few controls stand for all: use fewer or coarser covariates."
+    return structural("overlap", assumption, status, fewest, text)

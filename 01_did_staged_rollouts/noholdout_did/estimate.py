@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
+from noholdout_did.kernels.adjusted import Adjust
 from noholdout_did.kernels.aggregate import AggregateName
 from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
 from noholdout_did.options import Estimator, Inference, check_options
@@ -22,6 +25,8 @@ def estimate(
     unit: str | None = None,
     cluster: str | None = None,
     weights: str | None = None,
+    covariates: Sequence[str] | None = None,
+    adjust: Adjust = "dr",
     estimator: Estimator = "group-time",
     control_group: ControlGroup = "not-yet-treated",
     base_period: BasePeriod = "varying",
@@ -60,6 +65,11 @@ def estimate(
         small-sample correction on, as having fewer than 40 units does.
     weights
         Column of sampling weights.
+    covariates, adjust
+        Columns to hold equal between waves and controls (text becomes indicators): doubly robust
+        (``dr``), by ``regression`` or by weighting (``ipw``). On a balanced panel their values in
+        the base period count. On repeated cross-sections each period is adjusted by itself, which
+        needs a wave's covariates to keep their distribution.
     estimator
         ``group-time`` (Callaway and Sant'Anna 2021) or ``two-by-two``: the first wave against
         those not treated until the window ends, before against after.
@@ -103,10 +113,12 @@ def estimate(
     Notes
     -----
     Callaway and Sant'Anna (2021, Journal of Econometrics 225:200-230), equations 2.6 to 2.9 for
-    the effects and section 3 for the averages.
+    the effects and section 3 for the averages; Sant'Anna and Zhao (2020, Journal of Econometrics
+    219:101-122) for the adjustment.
     """
     options = check_options(
         estimator=estimator,
+        adjust=adjust,
         control_group=control_group,
         base_period=base_period,
         anticipation=anticipation,
@@ -118,6 +130,12 @@ def estimate(
         margin=margin,
         seed=seed,
     )
+    if adjust != "dr" and not covariates:
+        raise DataError(
+            f"adjust={adjust!r} was asked without covariates.",
+            "There is nothing to adjust for.",
+            "Name --covariates, or leave --adjust out.",
+        )
     rollout = read_rollout(
         data,
         outcome=outcome,
@@ -126,6 +144,7 @@ def estimate(
         unit=unit,
         cluster=cluster,
         weights=weights,
+        covariates=tuple(covariates or ()),
         cell_mean=cell_mean,
         missing=missing,
     )

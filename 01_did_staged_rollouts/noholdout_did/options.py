@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import check_choice, check_level, resolve_replicates
 
+from noholdout_did.kernels.adjusted import Adjust
 from noholdout_did.kernels.aggregate import AggregateName
 from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
+
+if TYPE_CHECKING:
+    from noholdout_did.rollout import Rollout
 
 Estimator = Literal["group-time", "two-by-two"]
 Inference = Literal["analytic", "bootstrap"]
@@ -22,6 +26,7 @@ class Options:
     """See :func:`noholdout_did.estimate` for what each means; ``draws`` are also the bands'."""
 
     estimator: Estimator
+    adjust: Adjust
     control_group: ControlGroup
     base_period: BasePeriod
     anticipation: int
@@ -37,6 +42,7 @@ class Options:
         """The choices as they go into ``Estimate.settings``."""
         return {
             "estimator": self.estimator,
+            "adjust": self.adjust,
             "control_group": self.control_group,
             "base_period": self.base_period,
             "anticipation": self.anticipation,
@@ -50,6 +56,7 @@ class Options:
 def check_options(
     *,
     estimator: Estimator,
+    adjust: Adjust,
     control_group: ControlGroup,
     base_period: BasePeriod,
     anticipation: int,
@@ -64,6 +71,7 @@ def check_options(
     """Raise a DataError for a value that isn't a choice, or an option that would be ignored."""
     for name, value, choices in (
         ("estimator", estimator, get_args(Estimator)),
+        ("adjust", adjust, get_args(Adjust)),
         ("control_group", control_group, get_args(ControlGroup)),
         ("base_period", base_period, get_args(BasePeriod)),
         ("aggregate", aggregate, get_args(AggregateName)),
@@ -88,6 +96,7 @@ def check_options(
     draws = resolve_replicates(replicates, inference, ("bootstrap",), BAND_DRAWS)
     return Options(
         estimator=estimator,
+        adjust=adjust,
         control_group=control_group,
         base_period=base_period,
         anticipation=anticipation,
@@ -112,3 +121,13 @@ def require_default(options: Options, **defaults: Any) -> None:
                 "An option that changes nothing would mislead.",
                 f"Leave --{flag} out, or use --estimator group-time.",
             )
+
+
+def require_no_covariates(rollout: Rollout, options: Options) -> None:
+    """Refuse covariates where they would be ignored."""
+    if rollout.covariates is not None:
+        raise DataError(
+            f"Covariates were given, but estimator {options.estimator!r} doesn't adjust for any.",
+            "An option that changes nothing would mislead.",
+            "Leave --covariates out, or use --estimator group-time.",
+        )

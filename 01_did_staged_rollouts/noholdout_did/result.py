@@ -46,7 +46,7 @@ class Headline:
     inference: str
 
 
-def errors_for(rollout: Rollout, data: Moments, named_cluster: bool) -> Errors:
+def errors_for(data: Moments, named_cluster: bool) -> Errors:
     """The small-sample correction is made for a named cluster column, and for few units."""
     from noholdout_did.inference import CORRECT_BELOW
 

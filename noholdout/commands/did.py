@@ -21,6 +21,11 @@ def did(
     ] = None,
     cluster: opt.Cluster = None,
     weights: opt.Weights = None,
+    covariates: opt.Covariates = None,
+    adjust: Annotated[
+        Literal["dr", "regression", "ipw"],
+        typer.Option(help="How covariates are held equal: doubly robust, regression, weighting."),
+    ] = "dr",
     estimator: Annotated[
         Literal["group-time", "two-by-two"], typer.Option(help="How the effect is computed.")
     ] = "group-time",
@@ -72,6 +77,8 @@ def did(
         first_treated=first_treated,
         cluster=cluster,
         weights=weights,
+        covariates=opt.columns(covariates),
+        adjust=adjust,
         estimator=estimator,
         control_group=control_group,
         base_period=base_period,

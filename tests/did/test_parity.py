@@ -118,3 +118,18 @@ def test_organ_donations() -> None:
     for quarter, value in want["event_study_ref3"]["value"].items():
         assert by[int(quarter)] == pytest.approx(value, abs=SIX)
     assert by[3] == 0.0
+
+
+@pytest.mark.parametrize(("adjust", "name"), [("dr", "dr"), ("regression", "reg"), ("ipw", "ipw")])
+def test_mpdta_with_a_covariate(mpdta: pd.DataFrame, adjust: str, name: str) -> None:
+    found = on_mpdta(mpdta, covariates=["lpop"], adjust=adjust)
+    want = expected("mpdta")
+    assert found.estimate == pytest.approx(want[f"{name}_lpop_never_simple"]["value"], abs=SIX)
+    assert found.std_error == pytest.approx(want[f"{name}_lpop_never_simple_se"]["value"], abs=SIX)
+    table = found.tables["group_time"].set_index(["cohort", "time"])
+    for year in (2004, 2005, 2006, 2007):
+        key = f"{name}_lpop_never_2004_{year}"
+        assert table.loc[(2004, year), "estimate"] == pytest.approx(want[key]["value"], abs=SIX)
+        assert table.loc[(2004, year), "std_error"] == pytest.approx(
+            want[f"{key}_se"]["value"], abs=SIX
+        )

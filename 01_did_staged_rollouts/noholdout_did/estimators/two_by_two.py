@@ -9,12 +9,13 @@ import pandas as pd
 from noholdout_shared.errors import DesignError
 
 from noholdout_did import checks as check
-from noholdout_did.estimators.group_time import event_table, group_time_table, require_two_groups
+from noholdout_did.effects import require_two_groups, rollout_moments
+from noholdout_did.estimators.group_time import event_table, group_time_table
 from noholdout_did.kernels.boxes import four_boxes
 from noholdout_did.kernels.group_time import Cells, contrasts, observed
 from noholdout_did.kernels.leads import lead_cells
-from noholdout_did.kernels.moments import Moments, moments
-from noholdout_did.options import Options, require_default
+from noholdout_did.kernels.moments import Moments
+from noholdout_did.options import Options, require_default, require_no_covariates
 from noholdout_did.result import (
     DidEstimate,
     build,
@@ -86,17 +87,11 @@ def two_by_two(
     Assumes parallel trends between the first wave and its controls over the whole window. Other
     waves count as controls until the next launch, and periods after that aren't used.
     """
-    require_default(options, aggregate="simple", base_period="varying")
-    data = moments(
-        rollout.y,
-        rollout.period,
-        rollout.launch,
-        rollout.n_periods,
-        rollout.cluster,
-        rollout.weights,
-    )
+    require_default(options, aggregate="simple", base_period="varying", adjust="dr")
+    require_no_covariates(rollout, options)
+    data = rollout_moments(rollout)
     require_two_groups(rollout, data)
-    errors = errors_for(rollout, data, named_cluster)
+    errors = errors_for(data, named_cluster)
     view = window(data, options)
     treated = np.arange(len(data.launch)) == view.treated
     effect, means = four_boxes(data, treated, view.control, view.before, view.after)
