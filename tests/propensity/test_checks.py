@@ -22,7 +22,9 @@ def test_clean_data_are_sound() -> None:
     assert [c.name for c in answer.checks] == [
         "separation",
         "overlap",
+        "empty_regions",
         "balance",
+        "specification",
         "covariate_timing",
         "hidden_confounder",
     ]
@@ -59,18 +61,53 @@ def test_overlap_population_survives_weak_overlap() -> None:
     assert overlap.std_error < everyone.std_error
 
 
-def test_imbalance_is_seen_when_the_score_misses_it() -> None:
-    # Selection on a^2 only: a logit in a alone can't balance the square.
-    rng = np.random.default_rng(0)
-    a = rng.normal(size=4000)
-    d = (rng.random(4000) < 1 / (1 + np.exp(1 - a**2))).astype(int)
-    frame = pd.DataFrame({"a": a, "square": a**2, "d": d, "y": a**2 + d + rng.normal(size=4000)})
-    columns = {"outcome": "y", "treatment": "d"}
-    right = estimate(frame, covariates=["a", "square"], estimator="ipw", **columns)
-    assert right.check("balance").status == "pass"
-    wrong = estimate(frame, covariates=["a"], estimator="ipw", **columns)
-    # In the mean of a all is well; the distribution table shows what the mean hides.
+def curved(n: int = 4000, seed: int = 0) -> pd.DataFrame:
+    """Selection and outcome driven by a^2; a logit in a alone can't see it. The effect is 1."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, n))
+    d = (rng.random(n) < 1 / (1 + np.exp(1 - a**2))).astype(int)
+    return pd.DataFrame({"a": a, "b": b, "d": d, "y": a**2 + d + rng.normal(size=n)})
+
+
+@pytest.mark.parametrize("estimator", ["aipw", "ipw", "matching", "regression"])
+def test_a_missing_square_is_not_for_use(estimator: str) -> None:
+    columns = {"outcome": "y", "treatment": "d", "estimator": estimator}
+    wrong = estimate(curved(), covariates=["a", "b"], **columns)
+    assert abs(wrong.estimate - 1) > 4 * wrong.std_error
+    assert wrong.check("specification").status == "fail"
+    frame = curved()
+    right = estimate(
+        frame.assign(square=frame["a"] ** 2), covariates=["a", "b", "square"], **columns
+    )
+    assert right.check("specification").status == "pass"
+
+
+def test_what_the_mean_hides_stands_in_the_distributions() -> None:
+    wrong = estimate(curved(), outcome="y", treatment="d", covariates=["a", "b"], estimator="ipw")
+    assert wrong.check("balance").status == "pass"
     assert wrong.tables["distributions"]["ks_after"].max() > 0.1
+
+
+def test_a_hole_inside_the_range_of_scores() -> None:
+    # Heavy users with a above 0.5 all opt in; everyone else has a choice, so a smooth score stays
+    # away from 1 and the ranges of both arms look alike.
+    frame = simulate(6000, strength=0.2)
+    inside = (frame["tier"] == "heavy") & (frame["a"] > 0.5)
+    frame.loc[inside, "d"] = 1
+    answer = estimate(frame, **COLUMNS)
+    check = answer.check("empty_regions")
+    assert answer.verdict == "do-not-use" and check.status == "fail"
+    assert "tier=heavy" in check.message and "a above" in check.message
+    # The box may end a bin late (6000 rows, 32 bins a column), never early by more than one.
+    assert check.statistic == pytest.approx(inside.mean(), rel=0.25)
+
+
+def test_holes_matter_for_whom_the_answer_covers() -> None:
+    # Where nobody opted in, those who did are compared as well as before.
+    frame = simulate(6000, strength=0.2)
+    frame.loc[(frame["tier"] == "heavy") & (frame["a"] > 0.5), "d"] = 0
+    assert estimate(frame, estimand="ate", **COLUMNS).check("empty_regions").status == "fail"
+    assert estimate(frame, estimand="att", **COLUMNS).check("empty_regions").status == "pass"
 
 
 def test_e_values_of_the_paper() -> None:

@@ -28,7 +28,7 @@ from noholdout_propensity.kernels.doubly_robust import (
     full_sample_nuisance,
     nuisance_influence,
 )
-from noholdout_propensity.kernels.score import ScoreFit, link_terms
+from noholdout_propensity.kernels.score import ScoreFit, fit_score, link_terms
 from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
 from noholdout_propensity.problem import Options, Problem, prepare
 from noholdout_propensity.result import PropensityEstimate
@@ -173,6 +173,9 @@ def fit_aipw(
             return None
         return augmented_effect(y, treated, redrawn, estimand, counts * rows)[0].estimate
 
+    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
+        return moved_aipw(problem, design, score_fit, estimand, link, rows)
+
     # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
     # noise, which the outcome model has already taken out of the estimate.
     shown = tilting(score_fit.score, score_fit.slope, treated, estimand)
@@ -189,6 +192,7 @@ def fit_aipw(
         influence=effect.influence + added,
         source=f"influence values with both estimated models, {fitted}",
         replicate=replicate,
+        respecify=respecify,
         adjusts_outcome=True,
         settings={"score": link, "outcome_model": "linear per arm", "folds": folds},
     )
@@ -243,3 +247,44 @@ def refreshed(
     index = problem.score_design @ coefficients
     score, slope, residual, _ = link_terms(index, problem.treated, link)
     return ScoreFit(coefficients, score, slope, residual, score_fit.bread, True, False, 0)
+
+
+def moved_aipw(
+    problem: Problem,
+    design: np.ndarray,
+    base: ScoreFit,
+    estimand: Estimand,
+    link: Score,
+    rows: np.ndarray,
+) -> tuple[float, np.ndarray] | None:
+    """How far AIPW moves when both models get a richer design, with influence values.
+
+    Both without cross-fitting, so that the folds' noise isn't taken for a difference.
+    """
+    start = np.zeros(design.shape[1])
+    start[: base.coefficients.size] = base.coefficients
+    rich = fit_score(design, problem.treated, weights=problem.sampling, link=link, start=start)
+    if not rich.converged or unbounded(rich.score, estimand).any():
+        return None
+    y, treated = problem.outcome, problem.treated
+    parts = []
+    for x, z, fit in (
+        (problem.score_design, problem.outcome_design, base),
+        (design, design, rich),
+    ):
+        nuisance = full_sample_nuisance(y, treated, z, fit, rows)
+        effect, tilt = augmented_effect(y, treated, nuisance, estimand, rows)
+        added = nuisance_influence(
+            y,
+            treated,
+            x,
+            z,
+            fit,
+            nuisance,
+            tilt,
+            effect.estimate,
+            likelihood_weights=problem.sampling,
+            rows=rows,
+        )
+        parts.append((effect.estimate, effect.influence + added))
+    return parts[1][0] - parts[0][0], parts[1][1] - parts[0][1]

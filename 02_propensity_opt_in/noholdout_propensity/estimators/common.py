@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from noholdout_propensity.kernels.weighting import Estimand, unbounded
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate, RowDetail
 
+Respecify = Callable[[np.ndarray], tuple[float, np.ndarray] | None]
 Score = Literal["logit", "probit"]
 
 ESTIMANDS: dict[str, str] = {
@@ -56,6 +57,9 @@ class Fit:
         Names the analytic standard error.
     replicate
         Recomputes the estimate under resampling counts; ``None`` where a bootstrap is invalid.
+    respecify
+        Takes a richer design; returns how far the estimate moves, and the difference of the two
+        estimators' influence values; ``None`` when the richer model has no solution.
     separation
         Why there is no number, where no score exists.
     title
@@ -76,6 +80,7 @@ class Fit:
     source: str = ""
     replicate: Replicate | None = None
     adjusts_outcome: bool = False
+    respecify: Respecify | None = None
     separation: str = ""
     title: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -167,7 +172,7 @@ def assemble(
     uncertainty = _uncertainty(problem, fit, inference, replicates, seed, jobs)
     span = interval(fit.estimate, uncertainty.std_error, problem.options.conf_level, uncertainty.df)
     kept = np.ones(problem.n, dtype=bool) if fit.kept is None else fit.kept
-    tables, strength = balance_tables(problem, fit, estimand, kept)
+    tables = balance_tables(problem, fit, estimand, kept)
     score = np.full(problem.n, np.nan) if fit.score is None else fit.score
     detail = RowDetail(problem.treated, score, fit.weights, kept)
     settings = {
@@ -181,20 +186,7 @@ def assemble(
     }
     if uncertainty.failed_draws:
         settings["failed_draws"] = uncertainty.failed_draws
-    checks = run_checks(
-        problem,
-        estimand=estimand,
-        estimate=fit.estimate,
-        span=span,
-        means=(fit.mean_treated, fit.mean_control),
-        score=fit.score,
-        weights=fit.weights,
-        kept=kept,
-        strength=strength,
-        table=tables["balance"],
-        adjusts_outcome=fit.adjusts_outcome,
-        separation=fit.separation,
-    )
+    checks = run_checks(problem, fit, estimand, span, kept, tables["balance"])
     return PropensityEstimate(
         method=f"Propensity scores: {fit.title or fit.estimator}",
         estimand=ESTIMANDS[estimand] + (", trimmed" if not kept.all() else ""),
@@ -242,8 +234,8 @@ def _uncertainty(
 
 def balance_tables(
     problem: Problem, fit: Fit, estimand: Estimand, kept: np.ndarray
-) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
-    """The tables ``balance``, ``weights`` and ``distributions``; and the SMDs after, ``(k,)``."""
+) -> dict[str, pd.DataFrame]:
+    """The tables ``balance``, ``weights`` and ``distributions``."""
     values, treated = problem.balance_values, problem.treated
     binary = is_binary(values)
     scale = scales(values, treated, problem.sampling, binary, estimand)
@@ -275,4 +267,4 @@ def balance_tables(
             "effective_n": [effective_size((fit.weights * kept)[arm]) for _, arm in arms],
         }
     )
-    return {"balance": table, "weights": weights, "distributions": distributions}, after.smd
+    return {"balance": table, "weights": weights, "distributions": distributions}

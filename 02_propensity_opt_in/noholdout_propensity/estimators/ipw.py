@@ -146,6 +146,9 @@ def fit_ipw(
         tilted = tilting(resampled, np.zeros_like(resampled), treated, estimand)
         return weighted_difference(y, treated, own_weights(tilted, treated, counts * rows))[0]
 
+    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, design, score_fit, estimand, link, rows)
+
     return Fit(
         estimator="ipw",
         title="normalised IPW",
@@ -158,6 +161,7 @@ def fit_ipw(
         influence=effect.influence,
         source=f"influence values with the estimated {link} score",
         replicate=replicate,
+        respecify=respecify,
         settings={"score": link, "newton_steps": score_fit.steps, "weights_normalised": True},
     )
 
@@ -172,3 +176,32 @@ def refit(problem: Problem, near: ScoreFit, weights: np.ndarray, link: Score) ->
         problem.score_design, problem.treated, weights=weights, link=link, start=near.coefficients
     )
     return fit.coefficients if fit.converged else None
+
+
+def moved_ipw(
+    problem: Problem,
+    design: np.ndarray,
+    base: ScoreFit,
+    estimand: Estimand,
+    link: Score,
+    rows: np.ndarray,
+) -> tuple[float, np.ndarray] | None:
+    """How far the weighted difference moves under a richer score, with influence values."""
+    start = np.zeros(design.shape[1])
+    start[: base.coefficients.size] = base.coefficients
+    rich = fit_score(design, problem.treated, weights=problem.sampling, link=link, start=start)
+    if not rich.converged or unbounded(rich.score, estimand).any():
+        return None
+    effects = [
+        hajek_effect(
+            problem.outcome,
+            problem.treated,
+            x,
+            fit,
+            estimand,
+            likelihood_weights=problem.sampling,
+            rows=rows,
+        )
+        for x, fit in ((problem.score_design, base), (design, rich))
+    ]
+    return effects[1].estimate - effects[0].estimate, effects[1].influence - effects[0].influence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import Missing, check_choice
 
@@ -16,6 +17,7 @@ from noholdout_propensity.estimators.common import (
     fitted_score,
     separated_fit,
 )
+from noholdout_propensity.estimators.ipw import moved_ipw
 from noholdout_propensity.kernels.matching import match_on_score
 from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.weighting import Estimand
@@ -135,6 +137,10 @@ def fit_matching(
             "There is nobody to compare with.",
             "Widen the caliper; if that doesn't help, the arms don't overlap.",
         )
+
+    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, design, score_fit, estimand, link, problem.sampling)
+
     return Fit(
         estimator="matching",
         title="nearest-neighbour matching",
@@ -145,6 +151,7 @@ def fit_matching(
         score=score_fit.score,
         std_error=effect.std_error,
         source="Abadie-Imbens with the estimated score, matches with replacement",
+        respecify=respecify,
         settings={
             "score": link,
             "ratio": neighbours,

@@ -108,6 +108,12 @@ def fit_regression(problem: Problem, estimand: Estimand, kept: np.ndarray | None
         centre = mass @ design / mass.sum()
         return float(centre @ (fits[0].coefficients - fits[1].coefficients))
 
+    def respecify(rich: np.ndarray) -> tuple[float, np.ndarray] | None:
+        moved = regression_effect(y, treated, rich, target, rows)
+        if moved.rank < rich.shape[1]:
+            return None
+        return moved.estimate - effect.estimate, moved.influence - effect.influence
+
     return Fit(
         estimator="regression",
         title="regression adjustment",
@@ -119,6 +125,7 @@ def fit_regression(problem: Problem, estimand: Estimand, kept: np.ndarray | None
         influence=effect.influence,
         source="stacked estimating equations",
         replicate=replicate,
+        respecify=respecify,
         adjusts_outcome=True,
         settings={
             "outcome_model": "linear per arm",

@@ -1,0 +1,167 @@
+"""Did every kind of user have a real chance of both choices?"""
+
+from __future__ import annotations
+
+import numpy as np
+from noholdout_shared.checks import Check, structural
+from scipy import special
+
+from noholdout_propensity.kernels.balance import effective_size
+from noholdout_propensity.kernels.regions import Region, empty_regions
+from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.problem import Problem
+
+REACH = 0.25  # standard deviations of the score's logit
+OUTSIDE_CAUTION, OUTSIDE_FAIL = 0.02, 0.10  # share of the target without a counterpart's score
+EFFECTIVE_CAUTION, EFFECTIVE_FAIL = 0.10, 0.02  # effective over actual rows of an arm
+EFFECTIVE_ROWS_FAIL = 10.0
+LARGEST_CAUTION, LARGEST_FAIL = 0.05, 0.25  # one row's share of its arm's weight
+EMPTY_FAIL = 0.01  # share of the target in a box where the other arm has nobody
+
+OVERLAP = "Every kind of user had a real chance of opting in, and of not."
+SEPARATION = "No covariate decides the opt-in alone."
+REGIONS = "No combination of covariates decides the opt-in."
+
+
+def separation_check(separation: str) -> Check:
+    """Whether the score model has a solution at all."""
+    if not separation:
+        return structural(
+            "separation", SEPARATION, "pass", 0.0, "The score model has a finite solution."
+        )
+    return structural(
+        "separation",
+        SEPARATION,
+        "fail",
+        1.0,
+        f"{separation} For these rows nobody can say what the other choice would have brought. "
+        "Leave them out (and say so), or compare within the rest.",
+    )
+
+
+def overlap_check(
+    problem: Problem,
+    estimand: Estimand,
+    score: np.ndarray | None,
+    weights: np.ndarray,
+    kept: np.ndarray,
+) -> Check:
+    """Score ranges, the target's mass outside the other arm's range, effective sample sizes."""
+    treated = problem.treated == 1
+    used = weights * kept
+    arms = (treated & kept, ~treated & kept)
+    effective = [effective_size(np.abs(used[arm])) for arm in arms]
+    counts = [int(arm.sum()) for arm in arms]
+    least = min(e / c for e, c in zip(effective, counts, strict=True))
+    largest = max(float(np.abs(used[arm]).max() / np.abs(used[arm]).sum()) for arm in arms)
+    outside, ranges = 0.0, ""
+    if score is not None:
+        outside, ranges = outside_support(score, problem.sampling, arms, estimand)
+    few = min(effective) < EFFECTIVE_ROWS_FAIL
+    if outside > OUTSIDE_FAIL or least < EFFECTIVE_FAIL or largest > LARGEST_FAIL or few:
+        status = "fail"
+    elif outside > OUTSIDE_CAUTION or least < EFFECTIVE_CAUTION or largest > LARGEST_CAUTION:
+        status = "caution"
+    else:
+        status = "pass"
+    found = (
+        f"{ranges}{counts[0]:,} treated rows count as {effective[0]:,.0f} after weighting, "
+        f"{counts[1]:,} control rows as {effective[1]:,.0f}; the heaviest row carries "
+        f"{100 * largest:.2g}% of its arm."
+    )
+    if status == "fail":
+        found = (
+            f"No usable overlap. {found} Where one arm has nobody, the answer rests on the "
+            "models alone. Ask for the overlap population (ATO), or trim and say whom it covers."
+        )
+    elif status == "caution":
+        found += " A few rows carry much of the answer: compare with ATO or a trimmed sample."
+    return structural("overlap", OVERLAP, status, least, found)  # type: ignore[arg-type]
+
+
+def outside_support(
+    score: np.ndarray,
+    sampling: np.ndarray,
+    arms: tuple[np.ndarray, np.ndarray],
+    estimand: Estimand,
+) -> tuple[float, str]:
+    """Share of the target that has no counterpart in the other arm; and the score ranges.
+
+    A row has none when its score's logit lies beyond the other arm's range by more than a quarter
+    of a standard deviation: the bare range depends on a single row at each end.
+    """
+    index = special.logit(np.clip(score, 1e-15, 1 - 1e-15))
+    reach = REACH * float(index[arms[0] | arms[1]].std())
+    spans = [(float(index[arm].min()), float(index[arm].max())) for arm in arms]
+    lost = [
+        arm & ((index < low - reach) | (index > high + reach))
+        for arm, (low, high) in zip(arms, spans[::-1], strict=True)
+    ]
+    wanted = {"att": (True, False), "atc": (False, True)}.get(estimand, (True, True))
+    mass = sampling * (score * (1 - score) if estimand == "ato" else 1.0)
+    target = sum(float(mass[arm].sum()) for arm, use in zip(arms, wanted, strict=True) if use)
+    gone = sum(float(mass[rows].sum()) for rows, use in zip(lost, wanted, strict=True) if use)
+    share = gone / target
+    (low1, high1), (low0, high0) = [
+        (float(score[arm].min()), float(score[arm].max())) for arm in arms
+    ]
+    ranges = (
+        f"Scores run from {low1:.3f} to {high1:.3f} (treated) and {low0:.3f} to {high0:.3f} "
+        f"(control); {100 * share:.2g}% of the target lies beyond the other arm's reach. "
+    )
+    return share, ranges
+
+
+def regions_check(
+    problem: Problem, estimand: Estimand, score: np.ndarray, kept: np.ndarray
+) -> Check:
+    """Whether some box of the covariates holds target rows and nobody of the other arm."""
+    regions = [
+        region
+        for region in empty_regions(problem.balance_values, problem.treated, score)
+        if estimand in ("ate", "ato") or region.everybody_in == (estimand == "att")
+    ]
+    target = {"att": problem.treated, "atc": 1 - problem.treated}.get(estimand, np.ones(problem.n))
+    mass = problem.sampling * target * kept
+    lost = np.zeros(problem.n, dtype=bool)
+    for region in regions:
+        lost |= region.members
+    share = float(mass[lost].sum() / mass.sum())
+    if not regions or share == 0:
+        return structural(
+            "empty_regions",
+            REGIONS,
+            "pass",
+            0.0,
+            "No box of covariates was found in which all rows made the same choice.",
+        )
+    first = regions[0]
+    what = "opted in" if first.everybody_in else "stayed out"
+    more = f", and {len(regions) - 1} more such boxes" if len(regions) > 1 else ""
+    return structural(
+        "empty_regions",
+        REGIONS,
+        "fail" if share > EMPTY_FAIL else "caution",
+        share,
+        f"All {int(first.members.sum()):,} rows with {region_text(problem, first)} {what} (the "
+        f"score expected {first.expected:,.0f} who didn't){more}: {100 * share:.2g}% of the "
+        "target. For them the answer is made up by the model. Leave them out and say so.",
+    )
+
+
+def region_text(problem: Problem, region: Region) -> str:
+    """A box in words: ``engagement_tier=heavy and query_confidence above 0.7``."""
+    words = []
+    for column, low, high in region.bounds:
+        name = problem.balance_names[column]
+        values = problem.balance_values[:, column]
+        if np.isin(values, (0.0, 1.0)).all():
+            words.append(name if low >= 0 else f"not {name}")
+            continue
+        parts = []
+        if np.isfinite(low):
+            parts.append(f"above {low:.3g}")
+        if np.isfinite(high):
+            parts.append(f"up to {high:.3g}")
+        words.append(f"{name} {' and '.join(parts)}")
+    return " and ".join(words)
