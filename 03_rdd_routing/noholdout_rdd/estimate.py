@@ -12,7 +12,7 @@ from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import Selector
 from noholdout_rdd.kernels.local import Kernel, Variance
 from noholdout_rdd.result import RddEstimate
-from noholdout_rdd.threshold_data import TreatedSide
+from noholdout_rdd.threshold_data import MixedBin, TreatedSide
 
 
 def estimate(
@@ -31,10 +31,13 @@ def estimate(
     degree: int = 1,
     variance: Variance | None = None,
     covariates: Sequence[str] = (),
+    other_rules: Sequence[str] = (),
     cluster: str | None = None,
     weights: str | None = None,
     donut: float | None = None,
+    mixed_bin: MixedBin = "keep",
     inference: Inference = "robust",
+    smoothness: float | None = None,
     replicates: int | None = None,
     conf_level: float = 0.95,
     missing: Missing = "refuse",
@@ -70,10 +73,13 @@ def estimate(
         degree=degree,
         variance=variance,
         covariates=covariates,
+        other_rules=other_rules,
         cluster=cluster,
         weights=weights,
         donut=donut,
+        mixed_bin=mixed_bin,
         inference=inference,
+        smoothness=smoothness,
         conf_level=conf_level,
         missing=missing,
         margin=margin,

@@ -11,11 +11,12 @@ from noholdout_shared.errors import DesignError
 from noholdout_shared.inference import Interval, interval
 
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
+from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
 from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, weights_variance
 from noholdout_rdd.threshold_data import ThresholdData
 
-Inference = Literal["robust", "conventional"]
+Inference = Literal["robust", "conventional", "honest"]
 
 WEAK_FIRST_STAGE = 10.0  # F of the treatment's jump (Feir, Lemieux and Marmer 2016)
 
@@ -55,6 +56,10 @@ class Effect:
     def corrected(self) -> float:
         """Bias-corrected estimate."""
         return self.sign * (self.offset + self.pair.corrected.estimate) + 0.0
+
+    def honest(self, found: HonestJump) -> float:
+        """The effect that a bias-aware jump in the same outcome gives."""
+        return self.sign * (self.offset + found.estimate) + 0.0
 
     @property
     def conventional_error(self) -> float:
@@ -144,6 +149,23 @@ def choose_bandwidths(
     return replace(select(pilot.sides), pilot=found.pilot)
 
 
+def nearest_scores(data: ThresholdData, count: int) -> float:
+    """The width that holds at least ``count`` different scores on each side.
+
+    Raises
+    ------
+    SparseWindow
+        One side has fewer.
+    """
+    width = 0.0
+    for side in data.sides:
+        unique = np.unique(side.distance)
+        if unique.size < count:
+            raise SparseWindow(float(unique[-1]), side.n, count)
+        width = max(width, float(unique[count - 1]))
+    return 1.001 * width if width > 0 else 1.0
+
+
 def difference(one: Effect, other: Effect) -> tuple[float, float]:
     """Difference of two bias-corrected effects on the same rows, and its standard error."""
     a, b = one.pair.corrected, other.pair.corrected
@@ -163,8 +185,27 @@ def contrast_variance(one: Jump, other: Jump, sides: tuple[Side, Side], mix: np.
     return total
 
 
-def variants(effect: Effect, conf_level: float) -> pd.DataFrame:
-    """Conventional, bias-corrected (conventional error) and robust, one row each."""
+def fit_honest(effect: Effect, spec: Spec, smoothness: float | None) -> HonestJump | None:
+    """The bias-aware jump at its own bandwidth; ``None`` when too few scores carry it.
+
+    The bound on curvature follows from the rule of thumb unless it is given.
+    """
+    try:
+        bound = smoothness_rule(effect.sides) if smoothness is None else smoothness
+        return honest_jump(effect.sides, smoothness=bound, pilot=max(effect.h), spec=spec)
+    except SparseWindow:
+        return None
+
+
+def honest_interval(effect: Effect, found: HonestJump, conf_level: float) -> Interval:
+    """The bias-aware interval, its sign turned to treated minus not treated."""
+    low, high = found.interval(conf_level)
+    ends = sorted(effect.sign * (effect.offset + end) + 0.0 for end in (low, high))
+    return Interval(found.std_error, ends[0], ends[1], found.p_value(effect.offset))
+
+
+def variants(effect: Effect, honest: HonestJump | None, conf_level: float) -> pd.DataFrame:
+    """Conventional, bias-corrected (conventional error), robust and honest, one row each."""
     rows = []
     for name, value, error in (
         ("conventional", effect.conventional, effect.conventional_error),
@@ -182,11 +223,19 @@ def variants(effect: Effect, conf_level: float) -> pd.DataFrame:
                 "p_value": found.p_value,
             }
         )
-    return pd.DataFrame(rows)
+    if honest is not None:
+        found = honest_interval(effect, honest, conf_level)
+        rows.append({"variant": "honest", "estimate": effect.honest(honest), **vars(found)})
+    columns = ["variant", "estimate", "std_error", "conf_low", "conf_high", "p_value"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def effect_interval(effect: Effect, inference: Inference, conf_level: float) -> Interval:
+def effect_interval(
+    effect: Effect, honest: HonestJump | None, inference: Inference, conf_level: float
+) -> Interval:
     """Interval of the estimator that ``inference`` names."""
+    if inference == "honest" and honest is not None:
+        return honest_interval(effect, honest, conf_level)
     if inference == "conventional":
         return interval(effect.conventional, effect.conventional_error, conf_level)
     return interval(effect.corrected, effect.robust_error, conf_level)

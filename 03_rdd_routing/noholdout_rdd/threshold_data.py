@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,7 +25,9 @@ from noholdout_shared.input import outcome as outcome_column
 from noholdout_rdd.kernels.local import Side
 
 TreatedSide = Literal["above", "below"]
+MixedBin = Literal["keep", "drop"]
 
+MIXED_ROWS, MIXED_SHARE = 10, 0.1  # a score that mixes both arms has at least so many and much
 LEAST_ROWS = 10  # rows on each side below which no local fit makes sense
 
 
@@ -40,6 +41,10 @@ class ThresholdData:
         Rows below the cutoff, and rows at or above it. ``values``: outcome, then covariates.
     treatment
         Treatment actually received, left and right in the sides' order, or ``None``.
+    other_rules
+        Other treatments by column, left and right.
+    mixed_rows, mixed_score
+        Rows at the one score by the cutoff that alone mixes both arms (0 when there is none).
     sign
         +1 when the treated side is above, -1 when it is below.
     """
@@ -56,6 +61,9 @@ class ThresholdData:
     n_clusters: int | None
     proportion: bool
     settings: dict[str, Any] = field(default_factory=dict)
+    other_rules: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    mixed_rows: int = 0
+    mixed_score: float = float("nan")
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -73,19 +81,50 @@ class ThresholdData:
         return int(self.sign > 0)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Which column plays which part."""
+
+    outcome: str
+    running: str
+    treatment: str | None = None
+    covariates: tuple[str, ...] = ()
+    other_rules: tuple[str, ...] = ()
+    cluster: str | None = None
+    weights: str | None = None
+
+    def named(self) -> list[str | None]:
+        """All columns, those left out as ``None``."""
+        first = [self.outcome, self.running, self.treatment, self.cluster, self.weights]
+        return [*first, *self.covariates, *self.other_rules]
+
+    def refuse_reuse(self) -> None:
+        """Raise a DataError when the score plays another part too."""
+        parts = {
+            "outcome": (self.outcome,),
+            "treatment": (self.treatment,),
+            "cluster": (self.cluster,),
+            "covariates": self.covariates,
+            "other rules": self.other_rules,
+        }
+        for part, columns in parts.items():
+            if self.running in columns:
+                raise DataError(
+                    f"The running variable {self.running!r} is also named as {part}.",
+                    "The score is in the fit already, and must differ from what it decides.",
+                    f"Name another column for {part}, or leave it out.",
+                )
+
+
 def read_threshold(
     data: Any,
+    columns: Columns,
     *,
-    outcome: str,
-    running: str,
     cutoff: float,
-    treated_side: TreatedSide,
-    treatment: str | None,
-    covariates: Sequence[str],
-    cluster: str | None,
-    weights: str | None,
-    donut: float | None,
-    missing: Missing,
+    treated_side: TreatedSide = "above",
+    donut: float | None = None,
+    mixed_bin: MixedBin = "keep",
+    missing: Missing = "refuse",
 ) -> ThresholdData:
     """Read, check and sort the rows.
 
@@ -93,79 +132,115 @@ def read_threshold(
     ------
     DataError
         As :func:`noholdout_shared.input.read_rows`; a cutoff that isn't a finite number; the
-        score used as an outcome or a covariate.
+        score in another part.
     DesignError
         Too few rows on a side of the cutoff.
     """
     check_choice("treated_side", treated_side, ("above", "below"))
+    check_choice("mixed_bin", mixed_bin, ("keep", "drop"))
     _check_cutoff(cutoff)
-    for role, column in (("outcome", outcome), ("treatment", treatment), ("cluster", cluster)):
-        if column == running and column is not None:
-            raise DataError(
-                f"Column {running!r} is both the running variable and the {role}.",
-                "The score must differ from what it decides.",
-                f"Name the {role}'s own column.",
-            )
-    columns = [outcome, running, treatment, *covariates, cluster, weights]
-    rows = read_rows(data, columns, missing=missing)
+    columns.refuse_reuse()
+    rows = read_rows(data, columns.named(), missing=missing)
     frame = rows.frame
-    score = numeric(frame, running, "Running")
-    y = outcome_column(frame, outcome)
-    _check_sides(score, cutoff, running)
-    design = design_matrix(frame, [c for c in covariates if c != running])
-    if running in covariates:
-        raise DataError(
-            f"The running variable {running!r} is also named as a covariate.",
-            "The score is in the fit already, on both sides of the cutoff.",
-            "Leave it out of the covariates.",
-        )
-    received = None if treatment is None else binary_column(frame, treatment).astype(float)
-    coded, n_clusters = _clusters(frame, cluster)
-    sampling = positive_weights(frame, weights)
-    kept = np.ones(score.size, dtype=bool) if sampling is None else sampling > 0
-    outside = _outside(score, cutoff, donut)
+    score = numeric(frame, columns.running, "Running")
+    y = outcome_column(frame, columns.outcome)
+    _check_sides(score, cutoff, columns.running)
+    design = design_matrix(frame, columns.covariates)
+    received = None
+    if columns.treatment is not None:
+        received = binary_column(frame, columns.treatment).astype(float)
+    others = {c: numeric(frame, c, "Other rule") for c in columns.other_rules}
+    coded, n_clusters = _clusters(frame, columns.cluster)
+    sampling = positive_weights(frame, columns.weights)
     settings: dict[str, Any] = {**rows.settings, "cutoff": cutoff, "treated_side": treated_side}
-    if covariates:
+    if columns.covariates:
         settings |= {"covariates": list(design.names), **design.settings}
-    if sampling is not None:
-        settings |= {"weights": weights, "rows_with_weight_zero": int((~kept).sum())}
-    if donut is not None:
-        settings |= {"donut": donut, "rows_left_out_by_donut": int((kept & ~outside).sum())}
-    kept &= outside
-    _check_sides(score[kept], cutoff, running)
+    kept, left_out = _kept(score, cutoff, sampling, donut)
+    mixed = _mixed_bin(score, received, cutoff, treated_side)
+    if mixed_bin == "drop":
+        left_out["rows_left_out_of_mixed_bin"] = int((kept & mixed).sum())
+        kept &= ~mixed
+    _check_sides(score[kept], cutoff, columns.running)
+    orders = [_order(score, cutoff, kept, below) for below in (True, False)]
     values = np.vstack([y, design.values.T])
-    parts = []
-    for below in (True, False):
-        chosen = np.flatnonzero(kept & ((score < cutoff) == below))
-        distance = np.abs(score[chosen] - cutoff)
-        order = np.argsort(distance, kind="stable")
-        chosen = chosen[order]
-        parts.append(
-            (
-                Side(
-                    distance[order],
-                    np.ascontiguousarray(values[:, chosen]),
-                    None if sampling is None else sampling[chosen],
-                    None if coded is None else coded[chosen],
-                ),
-                None if received is None else received[chosen],
-            )
+    left, right = (
+        Side(
+            np.abs(score[order] - cutoff),
+            np.ascontiguousarray(values[:, order]),
+            None if sampling is None else sampling[order],
+            None if coded is None else coded[order],
         )
-    (left, got_left), (right, got_right) = parts
+        for order in orders
+    )
+
+    def split(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return column[orders[0]], column[orders[1]]
+
     return ThresholdData(
         left=left,
         right=right,
-        treatment=None if got_left is None or got_right is None else (got_left, got_right),
+        treatment=None if received is None else split(received),
         sign=1 if treated_side == "above" else -1,
         cutoff=float(cutoff),
-        outcome=outcome,
-        running=running,
-        treatment_column=treatment,
+        outcome=columns.outcome,
+        running=columns.running,
+        treatment_column=columns.treatment,
         covariate_names=design.names,
         n_clusters=n_clusters,
         proportion=is_proportion(y),
-        settings=settings,
+        settings={**settings, **left_out},
+        other_rules={name: split(column) for name, column in others.items()},
+        mixed_rows=0 if received is None else int(mixed.sum()),
+        mixed_score=float(score[mixed][0]) if mixed.any() else float("nan"),
     )
+
+
+def _order(score: np.ndarray, cutoff: float, kept: np.ndarray, below: bool) -> np.ndarray:
+    """The kept rows of one side, nearest first."""
+    chosen = np.flatnonzero(kept & ((score < cutoff) == below))
+    return chosen[np.argsort(np.abs(score[chosen] - cutoff), kind="stable")]
+
+
+def _kept(
+    score: np.ndarray, cutoff: float, sampling: np.ndarray | None, donut: float | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Rows with a positive weight outside the donut, and what was left out."""
+    kept = np.ones(score.size, dtype=bool)
+    left_out: dict[str, Any] = {}
+    if sampling is not None:
+        kept &= sampling > 0
+        left_out["rows_with_weight_zero"] = int((~kept).sum())
+    if donut is not None:
+        outside = _outside(score, cutoff, donut)
+        left_out |= {"donut": donut, "rows_left_out_by_donut": int((kept & ~outside).sum())}
+        kept &= outside
+    return kept, left_out
+
+
+def _mixed_bin(
+    score: np.ndarray, received: np.ndarray | None, cutoff: float, treated_side: TreatedSide
+) -> np.ndarray:
+    """Rows of the score next to the cutoff that alone mixes both arms, as after rounding.
+
+    Without a treatment column: the rows exactly at the cutoff. With one: the nearest score on
+    either side, if the rule is broken there by at least a tenth of its rows, and four times as
+    often as elsewhere.
+    """
+    if received is None:
+        return score == cutoff
+    above = score >= cutoff
+    broken = received != (above == (treated_side == "above"))
+    best = np.zeros(score.size, dtype=bool)
+    most = MIXED_SHARE
+    for side in (above, ~above):
+        nearest = score[side].min() if side is above else score[side].max()
+        candidate = score == nearest
+        share = float(broken[candidate].mean())
+        if candidate.sum() >= MIXED_ROWS and share >= most:
+            elsewhere = float(broken[~candidate].mean())
+            if elsewhere < share / 4:
+                best, most = candidate, share
+    return best
 
 
 def _check_cutoff(cutoff: Any) -> None:

@@ -55,14 +55,27 @@ def rdd(
         typer.Option(help="Residuals for the standard error; nearest-neighbour by default."),
     ] = None,
     covariates: opt.Covariates = None,
+    other_rules: Annotated[
+        str | None,
+        typer.Option(help="Columns of other treatments that must not jump there, commas between."),
+    ] = None,
     cluster: opt.Cluster = None,
     weights: opt.Weights = None,
     donut: Annotated[
         float | None, typer.Option(help="Leave out rows within this distance of the cutoff.")
     ] = None,
+    mixed_bin: Annotated[
+        Literal["keep", "drop"],
+        typer.Option(help="Scores rounded after the decision: leave out the cutoff's own bin?"),
+    ] = "keep",
     inference: Annotated[
-        Literal["robust", "conventional"], typer.Option(help="How the interval is made.")
+        Literal["robust", "conventional", "honest"],
+        typer.Option(help="How the interval is made."),
     ] = "robust",
+    smoothness: Annotated[
+        float | None,
+        typer.Option(help="Bound on the curve's second derivative, for the honest interval."),
+    ] = None,
     replicates: opt.Replicates = None,
     missing: opt.MissingRule = "refuse",
     conf_level: opt.ConfLevel = 0.95,
@@ -94,10 +107,13 @@ def rdd(
         degree=degree,
         variance=variance,
         covariates=opt.columns(covariates),
+        other_rules=opt.columns(other_rules),
         cluster=cluster,
         weights=weights,
         donut=donut,
+        mixed_bin=mixed_bin,
         inference=inference,
+        smoothness=smoothness,
         replicates=replicates,
         missing=missing,
         conf_level=conf_level,

@@ -16,14 +16,23 @@ from noholdout_rdd.inference import (
     choose_bandwidths,
     effect_interval,
     fit_effect,
+    fit_honest,
+    nearest_scores,
     refuse_sparse,
     variants,
 )
 from noholdout_rdd.kernels.bandwidth import SELECTORS, Selector
+from noholdout_rdd.kernels.honest import HonestJump
 from noholdout_rdd.kernels.local import KERNELS, Kernel, SparseWindow, Spec, Variance
 from noholdout_rdd.plot import picture_tables
 from noholdout_rdd.result import RddEstimate
-from noholdout_rdd.threshold_data import ThresholdData, TreatedSide, read_threshold
+from noholdout_rdd.threshold_data import (
+    Columns,
+    MixedBin,
+    ThresholdData,
+    TreatedSide,
+    read_threshold,
+)
 
 Design = Literal["sharp", "fuzzy"]
 VARIANCES = ("nearest-neighbour", "hc0", "hc1", "hc2", "hc3")
@@ -46,10 +55,13 @@ def local_polynomial(
     degree: int = 1,
     variance: Variance | None = None,
     covariates: Sequence[str] = (),
+    other_rules: Sequence[str] = (),
     cluster: str | None = None,
     weights: str | None = None,
     donut: float | None = None,
+    mixed_bin: MixedBin = "keep",
     inference: Inference = "robust",
+    smoothness: float | None = None,
     conf_level: float = 0.95,
     missing: Missing = "refuse",
     margin: float | None = None,
@@ -94,12 +106,22 @@ def local_polynomial(
     covariates
         Columns that the treatment can't have changed, partialled out with one slope on both
         sides.
+    other_rules
+        Columns of other treatments that must not jump at the cutoff (check ``second_rule``).
     cluster, weights
         Columns of groups whose rows move together, and of sampling weights.
     donut
         Leave out rows within this distance of the cutoff.
+    mixed_bin
+        ``drop`` leaves out the one score at the cutoff that mixes both arms because scores were
+        rounded after the decision (without ``treatment``: the rows exactly at the cutoff).
     inference
-        Which estimate and interval to report: ``robust`` (bias-corrected) or ``conventional``.
+        Which estimate and interval to report: ``robust`` (bias-corrected), ``conventional``, or
+        ``honest`` (local linear at its own bandwidth, the interval widened by the largest bias
+        that ``smoothness`` allows).
+    smoothness
+        Bound on the second derivative of the outcome in the score on each side, for ``honest``;
+        by rule of thumb when left out.
     conf_level, missing, margin
         As everywhere.
 
@@ -125,20 +147,19 @@ def local_polynomial(
     spec = _spec(kernel, degree, variance, cluster)
     check_level(conf_level)
     check_choice("selector", selector, SELECTORS)
-    check_choice("inference", inference, ("robust", "conventional"))
+    check_choice("inference", inference, ("robust", "conventional", "honest"))
     fuzzy = _is_fuzzy(design, treatment)
-    _check_widths(bandwidth, bias_bandwidth)
+    _check_positive(bandwidth=bandwidth, bias_bandwidth=bias_bandwidth, smoothness=smoothness)
+    columns = Columns(
+        outcome, running, treatment, tuple(covariates), tuple(other_rules), cluster, weights
+    )
     rows = read_threshold(
         data,
-        outcome=outcome,
-        running=running,
+        columns,
         cutoff=cutoff,
         treated_side=treated_side,
-        treatment=treatment,
-        covariates=covariates,
-        cluster=cluster,
-        weights=weights,
         donut=donut,
+        mixed_bin=mixed_bin,
         missing=missing,
     )
     settings: dict[str, Any] = {
@@ -147,15 +168,15 @@ def local_polynomial(
         "kernel": kernel,
         "degree": degree,
         "variance": spec.variance if cluster is None else "cluster",
-        "selector": selector if bandwidth is None else "given",
     }
     try:
-        effect = _effect(rows, spec, selector, bandwidth, bias_bandwidth, fuzzy=fuzzy)
+        effect, chosen = _effect(rows, spec, selector, bandwidth, bias_bandwidth, fuzzy=fuzzy)
         return assemble(
             rows,
             effect,
+            fit_honest(effect, spec, smoothness),
             spec,
-            settings,
+            {**settings, "selector": chosen},
             fuzzy=fuzzy,
             inference=inference,
             conf_level=conf_level,
@@ -173,21 +194,35 @@ def _effect(
     bias_bandwidth: float | None,
     *,
     fuzzy: bool,
-) -> Effect:
-    if bandwidth is None:
-        chosen = choose_bandwidths(rows, spec, selector, fuzzy=fuzzy)
-        h, b = chosen.h, chosen.b
-        if bias_bandwidth is not None:
-            b = (bias_bandwidth, bias_bandwidth)
-    else:
+) -> tuple[Effect, str]:
+    """The effect, and how its bandwidths were chosen."""
+    if bandwidth is not None:
         width = bandwidth if bias_bandwidth is None else bias_bandwidth
-        h, b = (bandwidth, bandwidth), (width, width)
-    return fit_effect(rows, h, b, spec, fuzzy=fuzzy)
+        return fit_effect(rows, (bandwidth,) * 2, (width,) * 2, spec, fuzzy=fuzzy), "given"
+    h, b, words = _chosen(rows, spec, selector, fuzzy=fuzzy)
+    if bias_bandwidth is not None:
+        b = (bias_bandwidth, bias_bandwidth)
+    return fit_effect(rows, h, b, spec, fuzzy=fuzzy), words
+
+
+def _chosen(
+    rows: ThresholdData, spec: Spec, selector: Selector, *, fuzzy: bool
+) -> tuple[tuple[float, float], tuple[float, float], str]:
+    """Bandwidths by the selector or, where too few scores carry it, the nearest scores'."""
+    try:
+        found = choose_bandwidths(rows, spec, selector, fuzzy=fuzzy)
+        fit_effect(rows, found.h, found.b, spec, fuzzy=fuzzy)
+        return found.h, found.b, selector
+    except SparseWindow:
+        width = nearest_scores(rows, spec.degree + 2)
+        words = f"the nearest {spec.degree + 2} scores: too few for {selector}"
+        return (width, width), (width, width), words
 
 
 def assemble(
     rows: ThresholdData,
     effect: Effect,
+    honest: HonestJump | None,
     spec: Spec,
     settings: dict[str, Any],
     *,
@@ -197,12 +232,16 @@ def assemble(
     margin: float | None,
 ) -> RddEstimate:
     """Interval, tables and checks around an effect."""
-    found = effect_interval(effect, inference, conf_level)
+    if inference == "honest" and honest is None:
+        raise SparseWindow(max(effect.h), min(effect.pair.n_h), 2)
+    found = effect_interval(effect, honest, inference, conf_level)
+    if honest is not None:
+        settings = {**settings, "smoothness": honest.smoothness}
     n_treated, n_control = _arms(rows, fuzzy=fuzzy)
     placebos = placebo_cutoffs(rows, spec, conf_level)
     tables = {
         "bandwidths": _bandwidth_table(effect),
-        "variants": variants(effect, conf_level),
+        "variants": variants(effect, honest, conf_level),
         "sweep": sweep(rows, effect, spec, conf_level, fuzzy=fuzzy),
         "placebo_cutoffs": placebos,
         **picture_tables(rows, effect, spec, conf_level),
@@ -210,20 +249,28 @@ def assemble(
     return RddEstimate(
         method=f"Regression discontinuity: {_fit_words(spec, fuzzy=fuzzy)}, {inference}",
         estimand=_estimand(rows, fuzzy=fuzzy),
-        estimate=effect.corrected if inference == "robust" else effect.conventional,
+        estimate=_value(effect, honest, inference),
         std_error=found.std_error,
         conf_low=found.conf_low,
         conf_high=found.conf_high,
         conf_level=conf_level,
         p_value=found.p_value,
-        inference=_inference_words(rows, effect, spec, inference),
+        inference=_inference_words(rows, effect, honest, spec, inference),
         outcome=rows.outcome,
         n_obs=rows.n_obs,
         n_treated=n_treated,
         n_control=n_control,
         n_clusters=rows.n_clusters,
         settings={**rows.settings, **settings},
-        checks=run_checks(rows, effect, spec, fuzzy=fuzzy, placebos=placebos),
+        checks=run_checks(
+            rows,
+            effect,
+            spec,
+            fuzzy=fuzzy,
+            placebos=placebos,
+            honest=honest,
+            conf_level=conf_level,
+        ),
         tables=tables,
         proportion=rows.proportion,
         margin=margin,
@@ -251,16 +298,34 @@ def _estimand(rows: ThresholdData, *, fuzzy: bool) -> str:
     return f"effect {at} of being {side} it"
 
 
-def _inference_words(rows: ThresholdData, effect: Effect, spec: Spec, inference: Inference) -> str:
-    kind = {
-        "robust": "bias-corrected, robust error",
-        "conventional": "conventional, which leaves the fit's bias in and covers too little",
-    }[inference]
+def _value(effect: Effect, honest: HonestJump | None, inference: Inference) -> float:
+    if inference == "honest" and honest is not None:
+        return effect.honest(honest)
+    return effect.conventional if inference == "conventional" else effect.corrected
+
+
+def _inference_words(
+    rows: ThresholdData,
+    effect: Effect,
+    honest: HonestJump | None,
+    spec: Spec,
+    inference: Inference,
+) -> str:
     error: str = spec.variance
     if error == "nearest-neighbour":
         error = "3 nearest neighbours"
     if rows.n_clusters is not None:
         error = f"{rows.n_clusters:,} clusters, each side's sums apart"
+    if inference == "honest" and honest is not None:
+        return (
+            f"bias-aware: widened by a bias of at most {honest.bias:.3g}, if the curve's second "
+            f"derivative stays within {honest.smoothness:.3g} ({error}); {spec.kernel} kernel, "
+            f"bandwidth {honest.bandwidth:.4g}"
+        )
+    kind = {
+        "robust": "bias-corrected, robust error",
+        "conventional": "conventional, which leaves the fit's bias in and covers too little",
+    }[inference]
     width = f"{effect.h[0]:.4g}"
     if effect.h[0] != effect.h[1]:
         width = f"{effect.h[0]:.4g} below, {effect.h[1]:.4g} above"
@@ -306,11 +371,12 @@ def _is_fuzzy(design: Design | None, treatment: str | None) -> bool:
     return treatment is not None and design != "sharp"
 
 
-def _check_widths(bandwidth: float | None, bias_bandwidth: float | None) -> None:
-    for name, width in (("bandwidth", bandwidth), ("bias_bandwidth", bias_bandwidth)):
-        if width is not None and not (0 < width < float("inf")):
+def _check_positive(**options: float | None) -> None:
+    for name, value in options.items():
+        if value is not None and not 0 < value < float("inf"):
             raise DataError(
-                f"{name} is {width!r}.",
-                "It is the distance from the cutoff within which rows count.",
-                "Give a positive number on the scale of the running variable, or leave it out.",
+                f"{name} is {value!r}.",
+                "A bandwidth is a distance on the scale of the running variable, smoothness a "
+                "bound on a second derivative.",
+                "Give a positive number, or leave it out.",
             )

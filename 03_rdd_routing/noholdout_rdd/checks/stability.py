@@ -1,0 +1,184 @@
+"""Does the answer hang on the bandwidth, the polynomial, or the rows at the cutoff?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.checks import HypothesisCheck
+from noholdout_shared.inference import interval, smallest_effect, two_sided_p
+from noholdout_shared.render import effect_text, p_text
+
+from noholdout_rdd.inference import Effect, contrast_variance, difference, fit_effect
+from noholdout_rdd.kernels.bandwidth import select_bandwidths
+from noholdout_rdd.kernels.honest import HonestJump
+from noholdout_rdd.kernels.jump import Jump, jump_pair
+from noholdout_rdd.kernels.local import Side, SparseWindow, Spec
+from noholdout_rdd.threshold_data import ThresholdData
+
+DONUT_SHARE = 0.1  # share of the rows within h, nearest to the cutoff, that the donut leaves out
+SWEEP = (0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
+
+POLYNOMIAL_HOLDS = "A straight line on each side describes the outcome near the cutoff."
+BANDWIDTH_HOLDS = "The answer doesn't hang on how many rows around the cutoff are used."
+DONUT_HOLDS = "The answer doesn't hang on the few rows right at the cutoff."
+CURVATURE_HOLDS = "The curve bends no more near the cutoff than the bias correction allows for."
+
+
+def _compare(
+    name: str, assumption: str, effect: Effect, other: Effect, found: str, todo: str
+) -> HypothesisCheck:
+    value, error = difference(other, effect)
+    if not error > 0:
+        raise SparseWindow(max(other.h), 0, 2)
+    p_value = two_sided_p(value / error)
+    text = f"{found} ({p_text(p_value)})."
+    return HypothesisCheck(name, assumption, value / error, p_value, value, text, todo)
+
+
+def polynomial_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCheck:
+    """One degree more, at its own bandwidths: does the answer move by more than noise?"""
+    richer = Spec(spec.degree + 1, spec.kernel, spec.variance)
+    chosen = select_bandwidths(effect.sides, richer)
+    other = _refit(effect, chosen.h, chosen.b, richer)
+    names = {2: "quadratic", 3: "cubic", 4: "quartic"}
+    word = names.get(richer.degree, f"degree-{richer.degree}")
+    return _compare(
+        "polynomial",
+        POLYNOMIAL_HOLDS,
+        effect,
+        other,
+        f"A {word} fit gives {effect_text(other.corrected, data.proportion)}",
+        "The curve bends near the cutoff, so the answer depends on the fit. Prefer the honest "
+        "interval, or a narrower bandwidth.",
+    )
+
+
+def _refit(effect: Effect, h: tuple[float, float], b: tuple[float, float], spec: Spec) -> Effect:
+    """The effect with other bandwidths or another degree, on the same (linearised) outcome."""
+    pair = jump_pair(effect.sides, h, b, spec)
+    return Effect(
+        pair,
+        effect.sides,
+        effect.sign,
+        h,
+        b,
+        effect.offset,
+        effect.first_stage,
+        effect.first_stage_error,
+    )
+
+
+def bandwidth_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCheck:
+    """Half the bandwidths: does the answer move by more than noise?"""
+    half = _refit(
+        effect, (effect.h[0] / 2, effect.h[1] / 2), (effect.b[0] / 2, effect.b[1] / 2), spec
+    )
+    return _compare(
+        "bandwidth",
+        BANDWIDTH_HOLDS,
+        effect,
+        half,
+        f"Half the bandwidth gives {effect_text(half.corrected, data.proportion)}",
+        "The wide window mixes in rows that follow another curve. See the table sweep, and "
+        "prefer the narrower bandwidth.",
+    )
+
+
+def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCheck:
+    """Without the rows nearest to the cutoff: does the answer move by more than noise?"""
+    holes = []
+    for side, n in zip(effect.sides, effect.pair.n_h, strict=True):
+        edge = side.distance[min(int(np.ceil(DONUT_SHARE * n)), side.n - 1)]
+        holes.append(float(edge))
+    hole = max(holes)
+    sides = [_without(side, hole) for side in effect.sides]
+    pair = jump_pair((sides[0], sides[1]), effect.h, effect.b, spec)
+    padded = []
+    for side, outer, weights in zip(effect.sides, sides, pair.corrected.weights, strict=True):
+        padded.append(np.concatenate((np.zeros(side.n - outer.n), weights)))
+    jump = type(pair.corrected)(
+        (padded[0], padded[1]), pair.corrected.estimate, pair.corrected.variance
+    )
+    other = Effect(
+        type(pair)(pair.conventional, jump, pair.mix, pair.n_h, pair.n_b),
+        effect.sides,
+        effect.sign,
+        effect.h,
+        effect.b,
+        effect.offset,
+    )
+    return _compare(
+        "donut",
+        DONUT_HOLDS,
+        effect,
+        other,
+        f"Without the rows within {hole:.3g} of the cutoff the effect is "
+        f"{effect_text(other.corrected, data.proportion)}",
+        "The rows at the cutoff behave unlike their neighbours: scores gamed, or rounded after "
+        "the decision. Find out how the stored score is made; try --donut.",
+    )
+
+
+def _without(side: Side, hole: float) -> Side:
+    k = int(np.searchsorted(side.distance, hole))
+    return Side(
+        side.distance[k:],
+        side.values[:, k:],
+        None if side.weights is None else side.weights[k:],
+        None if side.clusters is None else side.clusters[k:],
+    )
+
+
+def curvature_check(
+    data: ThresholdData, effect: Effect, honest: HonestJump, conf_level: float
+) -> HypothesisCheck:
+    """The robust answer, which corrects the bias, against the honest one, which bounds it."""
+    jump = Jump(honest.weights, honest.estimate, honest.std_error**2)
+    value = effect.sign * (effect.pair.corrected.estimate - honest.estimate)
+    error = float(
+        np.sqrt(contrast_variance(effect.pair.corrected, jump, effect.sides, effect.pair.mix))
+    )
+    if not error > 0:
+        raise SparseWindow(honest.bandwidth, 0, 2)
+    low, high = sorted(effect.sign * (effect.offset + end) for end in honest.interval(conf_level))
+    p_value = two_sided_p(value / error)
+    return HypothesisCheck(
+        "curvature",
+        CURVATURE_HOLDS,
+        value / error,
+        p_value,
+        value,
+        f"The honest estimate is {effect_text(effect.honest(honest), data.proportion)}, its "
+        f"interval {effect_text(low, data.proportion)} to {effect_text(high, data.proportion)} "
+        f"(difference {p_text(p_value)}).",
+        "Correcting the bend and bounding it disagree, so the curve is rougher than one of them "
+        "takes it for. Use --inference honest with a --smoothness that you can defend.",
+    )
+
+
+def sweep(
+    data: ThresholdData, effect: Effect, spec: Spec, conf_level: float, *, fuzzy: bool
+) -> pd.DataFrame:
+    """The robust effect over bandwidths from half to twice the chosen ones."""
+    rows = []
+    for factor in SWEEP:
+        h = (effect.h[0] * factor, effect.h[1] * factor)
+        b = (effect.b[0] * factor, effect.b[1] * factor)
+        try:
+            other = fit_effect(data, h, b, spec, fuzzy=fuzzy)
+        except SparseWindow:
+            continue
+        found = interval(other.corrected, other.robust_error, conf_level)
+        rows.append(
+            {
+                "factor": factor,
+                "bandwidth": max(h),
+                "estimate": other.corrected,
+                "std_error": other.robust_error,
+                "conf_low": found.conf_low,
+                "conf_high": found.conf_high,
+                "n_effective": sum(other.pair.n_h),
+                "smallest_effect": smallest_effect(other.robust_error, conf_level),
+            }
+        )
+    return pd.DataFrame(rows)
