@@ -14,6 +14,7 @@ import typer
 from noholdout_shared.errors import ConvergenceError, DataError, DesignError, NoholdoutError
 
 from noholdout import __version__
+from noholdout.commands.benchmark import benchmark
 from noholdout.commands.compare import compare
 from noholdout.commands.demo import demo
 from noholdout.commands.did import did
@@ -42,7 +43,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (generate, demo, guide, compare, did, propensity, rdd, synthetic_control, uplift):
+for command in (
+    generate,
+    demo,
+    guide,
+    compare,
+    benchmark,
+    did,
+    propensity,
+    rdd,
+    synthetic_control,
+    uplift,
+):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -96,6 +96,16 @@ class Estimate:
                 return check
         raise KeyError(f"no check {name!r}; there are: {', '.join(c.name for c in self.checks)}")
 
+    def measured(self, check: str) -> dict[str, Any] | None:
+        """How often that check, or the ``verdict``, finds a violation and how often it cries wolf.
+
+        ``None`` where the benchmark hasn't measured it.
+        """
+        from noholdout_shared.check_rates import check_rate, method_of
+
+        rate = check_rate(method_of(self), check)
+        return None if rate is None else vars(rate) | {"text": rate.text}
+
     def with_margin(self, margin: float | None) -> Self:
         """A copy that also answers "not worse than -margin"."""
         return replace(self, margin=margin)
@@ -144,7 +154,9 @@ class Estimate:
                 "verdict",
             )
         }
-        plain["checks"] = [jsonable(vars(check)) for check in self.checks]
+        plain["checks"] = [
+            jsonable(vars(c) | {"measured": self.measured(c.name)}) for c in self.checks
+        ]
         plain["tables"] = {name: records(table) for name, table in self.tables.items()}
         return plain
 

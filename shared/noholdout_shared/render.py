@@ -83,6 +83,8 @@ def headline_rows(estimate: Estimate) -> list[tuple[str, str]]:
         ("inference", estimate.inference),
         ("data", counts),
     ]
+    if estimate.calibration is not None:
+        rows.append(("calibration", str(estimate.calibration.get("text", "run"))))
     asked = margin_text(estimate)
     if asked is not None:
         rows.insert(3, ("margin", asked))
@@ -96,16 +98,22 @@ def renderable(estimate: Estimate) -> RenderableType:
     head.add_column()
     for label, text in headline_rows(estimate):
         head.add_row(label, Text(text))
-    head.add_row("verdict", Text(estimate.verdict, style=STATUS_STYLE[estimate.verdict]))
+    verdict = Text(estimate.verdict, style=STATUS_STYLE[estimate.verdict])
+    measured = estimate.measured("verdict")
+    if measured is not None:
+        verdict.append(f" ({measured['text']})", style="dim")
+    head.add_row("verdict", verdict)
     checks = Table.grid(padding=(0, 2))
     checks.add_column(no_wrap=True)
     checks.add_column(no_wrap=True)
     checks.add_column()
     for check in estimate.checks:
         status = "untestable" if check.status == "cannot-be-tested" else check.status
-        checks.add_row(
-            Text(status, style=STATUS_STYLE[check.status]), check.name, Text(check.message)
-        )
+        message = Text(check.message)
+        measured = estimate.measured(check.name)
+        if measured is not None:
+            message.append(f" ({measured['text']})", style="dim")
+        checks.add_row(Text(status, style=STATUS_STYLE[check.status]), check.name, message)
     return Group(
         Text(estimate.method, style="bold"),
         Padding(head, (0, 0, 0, 2)),

@@ -1,0 +1,104 @@
+"""The leaderboard as pictures: coverage and error by estimator, and a plot a trap."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from noholdout_shared.style import (
+    COMPARISON,
+    FAINT,
+    NEUTRAL,
+    THIRD,
+    TREATED,
+    house_style,
+)
+
+from noholdout.benchmark.arena import PROMISE, PROMISE_SEVERITY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOUR = {
+    "default": TREATED,
+    "alternative": COMPARISON,
+    "naive": NEUTRAL,
+    "peer": THIRD,
+    "yours": "#CC79A7",
+}
+MARKER = {"default": "o", "alternative": "s", "naive": "x", "peer": "^", "yours": "D"}
+WORDS = {
+    "default": "ours, as it comes",
+    "alternative": "ours, other options",
+    "naive": "naive",
+    "peer": "another package",
+    "yours": "yours",
+}
+
+
+def plot_cell(rows: pd.DataFrame, conf_level: float = 0.95) -> Figure:
+    """Bias with spread, RMSE and coverage of every estimator in one cell."""
+    import matplotlib.pyplot as plt
+
+    rows = rows[rows["runs"] > rows["failed"]].iloc[::-1]
+    with house_style():
+        figure, panels = plt.subplots(
+            1, 3, figsize=(10, 0.8 + 0.38 * max(3, len(rows))), sharey=True, layout="constrained"
+        )
+        for ax, name in zip(panels, ("bias", "rmse", "coverage"), strict=True):
+            for place, row in enumerate(rows.to_dict("records")):
+                if math.isnan(row[name]):
+                    continue
+                error = 0 if math.isnan(row[f"{name}_mc"]) else 200 * row[f"{name}_mc"]
+                ax.errorbar(
+                    100 * row[name], place, xerr=error, fmt=MARKER[row["kind"]],
+                    color=COLOUR[row["kind"]], markersize=6, capsize=0, elinewidth=1.4,
+                )  # fmt: skip
+        panels[0].axvline(0, color=NEUTRAL, linewidth=1)
+        panels[0].set_xlabel("bias (points)")
+        panels[1].set_xlabel("RMSE (points)")
+        panels[1].set_xlim(left=0)
+        panels[2].axvspan(93.5, 96.5, color=FAINT, alpha=0.5, linewidth=0)
+        panels[2].axvline(100 * conf_level, color=NEUTRAL, linewidth=1)
+        panels[2].set_xlabel(f"intervals that hold the truth (%), asked {100 * conf_level:g}")
+        panels[2].set_xlim(min(80, 100 * rows["coverage"].min() - 3, 80), 101)
+        names = [str(name) for name in rows["estimator"]]
+        panels[0].set_yticks(range(len(rows)), names)
+        panels[0].set_ylim(-0.6, len(rows) - 0.4)
+    return figure
+
+
+def plot_trap(rows: pd.DataFrame) -> Figure:
+    """One estimator in one trap against severity; the clean cell stands at 0.
+
+    Parameters
+    ----------
+    rows
+        Leaderboard rows of one estimator and sample size: the trap's and the clean cell's.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = rows.sort_values("severity")
+    with house_style():
+        figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        flagged = rows.assign(flagged=1 - rows["sound"], flagged_mc=rows["sound_mc"])
+        _line(ax, flagged, "coverage", COMPARISON, "o", "intervals that hold the truth")
+        _line(ax, flagged, "coverage_sound", THIRD, "s", "the same, when called sound")
+        _line(ax, flagged, "flagged", NEUTRAL, "^", "flagged: caution or do-not-use")
+        _line(ax, flagged, "silent", TREATED, "D", "silent: sound, and it misses")
+        ax.axhline(100 * PROMISE, color=TREATED, linewidth=1, linestyle=":")
+        ax.axvline(PROMISE_SEVERITY, color=FAINT, linewidth=1)
+        ax.set_ylim(-3, 103)
+        ax.set_xlabel("severity: bias over standard error at 50,000 users (0: clean)")
+        ax.set_ylabel("% of runs")
+        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, marker: str, label: str) -> None:
+    ax.errorbar(
+        rows["severity"], 100 * rows[name], yerr=200 * rows[f"{name}_mc"], color=colour,
+        marker=marker, markersize=5, linewidth=1.4, elinewidth=0.9, label=label,
+    )  # fmt: skip

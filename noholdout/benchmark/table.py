@@ -1,0 +1,121 @@
+"""The leaderboard as tables of at most 80 columns."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME_WIDTH = 20
+COLUMNS = ("bias", "RMSE", "covers", "width", "power", "sound", "silent", "sec")
+LEGEND = (
+    "bias, RMSE and width in points, the rest in %; in brackets the Monte Carlo error in units of",
+    "the last digit. covers: intervals that hold the truth. sound: runs called sound. silent:",
+    "called sound, and the interval misses. sec: median of a fit.",
+)
+
+
+def points(value: float, error: float, signed: bool = False) -> str:
+    """A share in points with its error behind it: ``+0.04(6)``, or ``+0.4(12)`` when few ran."""
+    return with_error(
+        100 * value, 100 * error, 2 if math.isnan(error) or error < 1e-3 else 1, signed
+    )
+
+
+def percent(value: float, error: float) -> str:
+    """A share in percent with its error: ``95(2)``."""
+    return with_error(100 * value, 100 * error, 0)
+
+
+def with_error(value: float, error: float, digits: int, signed: bool = False) -> str:
+    """``0.04(6)``: the error in units of the last digit; empty where undefined."""
+    if math.isnan(value):
+        return ""
+    sign = "+" if signed else ""
+    text = f"{value:{sign}.{digits}f}"
+    return text if math.isnan(error) else f"{text}({max(1, round(error * 10**digits))})"
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """One estimator's figures, in the order of ``COLUMNS``."""
+    has_size = not math.isnan(row["size"])
+    rejects = "size" if has_size else "power"
+    return [
+        points(row["bias"], row["bias_mc"], signed=True),
+        points(row["rmse"], row["rmse_mc"]),
+        percent(row["coverage"], row["coverage_mc"]),
+        points(row["width"], math.nan),
+        percent(row[rejects], row[f"{rejects}_mc"]),
+        percent(row["sound"], row["sound_mc"]),
+        percent(row["silent"], row["silent_mc"]),
+        _seconds(row["seconds"]),
+    ]
+
+
+def _seconds(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def renderable(board: pd.DataFrame) -> RenderableType:
+    """One table a design and cell, ours first."""
+    parts: list[RenderableType] = []
+    keys = ["design", "scenario", "severity", "n_users"]
+    for key, rows in board.groupby(keys, sort=False):
+        parts += [_one(key, as_dicts(rows)), Text()]
+    parts += [Text(line[:80], style="dim") for line in _wrapped(" ".join(LEGEND))]
+    return Group(*parts)
+
+
+def as_dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The leaderboard's rows, each a dict."""
+    return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
+
+def heading(design: str, scenario: str, severity: float) -> str:
+    """``did: pre-trends at 3``."""
+    method = design.replace("_", "-")
+    trap = scenario.removeprefix(f"{method}-")
+    return f"{method}: {trap}" if severity == 0 else f"{method}: {trap} at {severity:g}"
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 79)
+
+
+def _one(key: Any, rows: list[dict[str, Any]]) -> RenderableType:
+    design, scenario, severity, n_users = key
+    runs = sorted({row["runs"] for row in rows})
+    count = f"{runs[0]:,}" if len(runs) == 1 else f"{runs[0]:,} to {runs[-1]:,}"
+    title = f"{heading(design, scenario, severity)}, {n_users:,} users, {count} runs"
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    # Only names may be cut when figures are wide.
+    table.add_column("estimator", overflow="ellipsis", max_width=NAME_WIDTH)
+    null = any(not math.isnan(row["size"]) for row in rows)
+    for name in COLUMNS:
+        table.add_column(
+            "size" if null and name == "power" else name, justify="right", no_wrap=True
+        )
+    notes: list[RenderableType] = []
+    for row in rows:
+        style = {"default": "bold", "naive": "dim"}.get(row["kind"], "")
+        shown = row["estimator"]
+        if ":" in shown and row["kind"] == "alternative":
+            shown = "  " + shown.partition(":")[2]
+        table.add_row(Text(shown, style=style), *cells(row))
+        if row["failed"]:
+            notes.append(
+                Text(f"{shown.strip()} failed in {row['failed']}: {row['message']}", style="red")
+            )
+        if row["refused"]:
+            notes.append(Text(f"{shown.strip()} refused {row['refused']} of {row['runs']}"))
+    return Group(Text(title, style="bold"), table, *notes)

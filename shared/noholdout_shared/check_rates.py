@@ -1,0 +1,105 @@
+"""How often each check catches its violation and how often it cries wolf, as measured.
+
+The numbers lie in ``check_rates.json``, which ``noholdout benchmark --check-rates`` writes. The
+file is read when an estimate is shown, never at import.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("check_rates.json")
+SEVERITY = 3.0  # the severity that is shown: bias of 3 standard errors
+N_USERS = 50_000
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class CheckRate:
+    """One check's (or the verdict's) measured rates.
+
+    Parameters
+    ----------
+    scenario, severity, n_users
+        The violation that it catches most often, how large it was (bias over standard error) and
+        in how much data; ``None`` and ``nan`` when no violation was measured.
+    fired, runs
+        It fired in that many of that many data sets with the violation.
+    false_alarms, clean_runs
+        It fired in that many of that many clean data sets.
+    """
+
+    scenario: str | None
+    severity: float
+    n_users: int
+    fired: int
+    runs: int
+    false_alarms: int
+    clean_runs: int
+
+    @property
+    def text(self) -> str:
+        """``finds 96 of 100 violations of this size (…); false alarm 4 in 100``."""
+        alarm = f"false alarm {self.false_alarms} in {self.clean_runs:,}"
+        if self.scenario is None:
+            return f"measured: {alarm}; how often it finds a violation isn't measured yet"
+        return (
+            f"measured: finds {self.fired} of {self.runs:,} violations of {self.severity:g} "
+            f"standard errors ({self.scenario}); {alarm}"
+        )
+
+
+@lru_cache(maxsize=4)
+def load_rates(path: Path = FILE) -> dict[tuple[str, str], CheckRate]:
+    """The rates by method and check; empty when the benchmark hasn't measured any."""
+    if not path.is_file():
+        return {}
+    rows = json.loads(path.read_text("utf-8"))["rates"]
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["n_users"] == N_USERS:
+            grouped.setdefault((row["method"], row["check"]), []).append(row)
+    found = {key: _rate(group) for key, group in grouped.items()}
+    return {key: rate for key, rate in found.items() if rate is not None}
+
+
+def _rate(rows: list[dict[str, Any]]) -> CheckRate | None:
+    clean = next((row for row in rows if row["scenario"] == CLEAN), None)
+    if clean is None:
+        return None
+    traps = [row for row in rows if row["severity"] == SEVERITY and row["fired"] > 0]
+    best = max(traps, key=lambda row: row["fired"] / row["runs"], default=None)
+    # A trap on which it fires no more often than on clean data isn't one that it catches.
+    if best is not None and best["fired"] / best["runs"] <= clean["fired"] / clean["runs"]:
+        best = None
+    return CheckRate(
+        scenario=best["scenario"] if best else None,
+        severity=best["severity"] if best else float("nan"),
+        n_users=clean["n_users"],
+        fired=best["fired"] if best else 0,
+        runs=best["runs"] if best else 0,
+        false_alarms=clean["fired"],
+        clean_runs=clean["runs"],
+    )
+
+
+def check_rate(method: str, check: str) -> CheckRate | None:
+    """The measured rate of a method's check, or ``None`` where it wasn't measured.
+
+    Parameters
+    ----------
+    method
+        ``did``, ``propensity``, ``rdd``, ``synthetic_control`` or ``uplift``.
+    """
+    return load_rates().get((method, check))
+
+
+def method_of(estimate: object) -> str:
+    """The method whose package the estimate's type belongs to; empty for the shared type."""
+    package = type(estimate).__module__.partition(".")[0]
+    name = package.removeprefix("noholdout_")
+    return "" if name in ("shared", package) else name

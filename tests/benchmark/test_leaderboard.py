@@ -1,0 +1,141 @@
+"""The leaderboard's arithmetic, by hand."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from noholdout.benchmark.answer import answer_of
+from noholdout.benchmark.rates import fire_rates
+from noholdout.benchmark.scores import (
+    leaderboard,
+    mean_mc,
+    median_mc,
+    rmse_mc,
+    share_interval,
+    share_mc,
+)
+
+# estimate, conf_low, conf_high, truth, verdict; errors are 1, -1, 3, -3 and the intervals
+# [4,8] holds 5; [2,6] holds 5; [6,10] misses 5; [-1,5.5] holds 5 and zero.
+RUNS = [
+    (6.0, 4.0, 8.0, 5.0, "sound"),
+    (4.0, 2.0, 6.0, 5.0, "caution"),
+    (8.0, 6.0, 10.0, 5.0, "sound"),
+    (2.0, -1.0, 5.5, 5.0, "do-not-use"),
+]
+
+
+def frame(runs: list[tuple], **more: object) -> pd.DataFrame:
+    rows = [
+        {
+            "design": "did", "estimator": "did", "kind": "default", "estimand": "simple",
+            "scenario": "clean", "severity": 0.0, "n_users": 100, "seed": seed,
+            "estimate": estimate, "std_error": 1.0, "conf_low": low, "conf_high": high,
+            "p_value": 0.1, "truth": truth, "verdict": verdict, "refused": None, "failed": None,
+            "checks": json.dumps({"trend": "pass" if verdict == "sound" else "caution"}),
+            "seconds": float(seed),
+        }
+        | more
+        for seed, (estimate, low, high, truth, verdict) in enumerate(runs, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_by_hand() -> None:
+    row = leaderboard(frame(RUNS)).iloc[0]
+    assert row["runs"] == 4
+    assert row["bias"] == 0.0  # (1 - 1 + 3 - 3) / 4
+    # deviation of (1, -1, 3, -3): sqrt(20 / 3), over sqrt(4)
+    assert row["bias_mc"] == pytest.approx(math.sqrt(20 / 3) / 2)
+    assert row["rmse"] == pytest.approx(math.sqrt(5))  # (1 + 1 + 9 + 9) / 4
+    # squares (1, 1, 9, 9): deviation sqrt(64 / 3), over sqrt(4), over twice the RMSE
+    assert row["rmse_mc"] == pytest.approx(math.sqrt(64 / 3) / 2 / (2 * math.sqrt(5)))
+    assert row["coverage"] == 0.75
+    # (3 + 2) / (4 + 4) = 5/8; sqrt(5/8 * 3/8 / 8)
+    assert row["coverage_mc"] == pytest.approx(math.sqrt(15 / 64 / 8))
+    assert row["width"] == pytest.approx((4 + 4 + 4 + 6.5) / 4)
+    assert row["power"] == 0.75  # the last holds zero
+    assert math.isnan(row["size"])
+    assert row["abstains"] == 0.25
+    assert row["sound"] == 0.5
+    assert row["silent"] == 0.25  # the third: sound and it misses
+    assert row["coverage_sound"] == 0.5
+    assert row["seconds"] == 2.5
+
+
+def test_where_the_truth_is_zero_rejections_are_the_size() -> None:
+    null = [(1.0, 0.5, 1.5, 0.0, "sound"), (0.1, -1.0, 1.0, 0.0, "sound")]
+    row = leaderboard(frame(null)).iloc[0]
+    assert (row["size"], row["coverage"]) == (0.5, 0.5)
+    assert math.isnan(row["power"])
+
+
+def test_refusals_abstain_and_failures_count_for_nothing_but_themselves() -> None:
+    runs = frame([*RUNS[:2], (math.nan,) * 4 + (None,), (math.nan,) * 4 + (None,)])
+    runs.loc[2, "refused"] = "DesignError: no donors"
+    runs.loc[3, "failed"] = "ValueError: x"
+    row = leaderboard(runs).iloc[0]
+    assert (row["failed"], row["refused"], row["message"]) == (1, 1, "ValueError: x")
+    assert row["abstains"] == pytest.approx(1 / 3)  # of the three that didn't fail
+    assert row["sound"] == pytest.approx(1 / 3)
+    assert row["coverage"] == 1.0
+
+
+def test_who_gives_no_verdict_has_no_share_of_sound_runs() -> None:
+    row = leaderboard(frame([(1.0, 0.0, 2.0, 1.0, None)] * 3)).iloc[0]
+    assert math.isnan(row["sound"]) and math.isnan(row["silent"]) and math.isnan(row["abstains"])
+    assert row["coverage"] == 1.0
+
+
+def test_monte_carlo_errors_match_the_spread_over_many_studies() -> None:
+    rng = np.random.default_rng(3)
+    errors = rng.normal(0.3, 1.0, size=(4000, 50))
+    for figure in (mean_mc, rmse_mc, median_mc):
+        pairs = np.array([figure(row) for row in errors])
+        # the error's own average against the figure's true spread; 4,000 studies know it to 1%
+        tolerance = 0.15 if figure is median_mc else 0.04
+        assert pairs[:, 1].mean() == pytest.approx(pairs[:, 0].std(), rel=tolerance)
+
+
+def test_a_share_of_nothing_and_a_share_of_all() -> None:
+    assert all(math.isnan(x) for x in share_mc(0, 0))
+    assert share_mc(0, 96)[1] == pytest.approx(math.sqrt(0.02 * 0.98 / 100))  # not 0
+    low, high = share_interval(0, 100, 0.95)
+    assert low == 0.0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 100))  # Clopper and Pearson's closed form
+    assert share_interval(100, 100, 0.95)[1] == 1.0
+
+
+def test_fire_rates_by_hand() -> None:
+    clean, trap = frame(RUNS), frame(RUNS[1:], scenario="pre-trends", severity=3.0)
+    trap["checks"] = [json.dumps({"trend": s, "x": "cannot-be-tested"}) for s in ("fail",) * 3]
+    rates = fire_rates(pd.concat([clean, trap])).set_index(["scenario", "check"])
+    assert rates.loc[("clean", "trend"), ["fired", "runs"]].tolist() == [2, 4]
+    assert rates.loc[("pre-trends", "trend"), ["fired", "runs"]].tolist() == [3, 3]
+    assert rates.loc[("pre-trends", "verdict"), "fired"] == 2  # caution, sound, do-not-use
+    assert "x" not in rates.index.get_level_values("check")  # it says nothing: it has no rate
+
+
+def test_an_answer_may_be_a_mapping() -> None:
+    answer = answer_of({"estimate": 1, "std_error": 1}, 0.95, 3)
+    assert answer.conf_high == pytest.approx(1 + 1.959964, abs=1e-6)
+    assert answer.verdict is None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (1.0, "returned 'float'"),
+        ({"effect": 1.0}, "needs 'estimate'"),
+        ({"estimate": 1.0, "verdict": "fine"}, "The verdict is 'fine'"),
+        ({"estimate": 1.0, "top": [1.0]}, "Return 3 numbers"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_refused(found: object, said: str) -> None:
+    from noholdout_shared.errors import DataError
+
+    with pytest.raises(DataError, match=said):
+        answer_of(found, 0.95, 3)
