@@ -13,10 +13,10 @@ demo: $(VENV)/.runtime
 	$(BIN)/noholdout compare --data data/ --plot out/compare.png
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" --durations 10
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --durations 10
 
 test-engines: $(VENV)/.engines
 	NOHOLDOUT_ENGINES=required $(BIN)/python -m pytest -m engines

@@ -60,6 +60,7 @@ def build(method: str) -> Path:
         record_timing=False,
         resources={"metadata": {"path": str(script_of(method).parent)}},
     )
+    client.extra_arguments = ["--log-level=ERROR"]
     client.execute()
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     nbformat.validate(notebook)

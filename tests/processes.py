@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,11 +36,13 @@ def run(
 
 
 def workplace(folder: Path, n_users: int = 10_000) -> Path:
-    """``folder`` as the root of a clone: links to the repository's folders, and data of its own."""
+    """``folder`` as the root of a clone: links to its folders, copies of its documents, data."""
     folder.mkdir(parents=True, exist_ok=True)
     for entry in ROOT.iterdir():
         if entry.is_dir() and not entry.name.startswith(".") and entry.name not in ("data", "out"):
             (folder / entry.name).symlink_to(entry)
+        elif entry.suffix == ".md":
+            shutil.copy(entry, folder)  # a command may write it
     made = run(f"noholdout generate --n-users {n_users} --seed 42 --out data/", folder)
     assert made.returncode == 0, made.stderr
     return folder

@@ -46,7 +46,8 @@ VALUES = {"treated", "start", "cutoff", "anticipation", "treated_side", "propens
 CHOICES = {"inference", "estimator", "cell_mean"}
 OWN = {
     "did": "adjust aggregate base_period control_group balance covariates",
-    "propensity": "estimand caliper ratio folds score outcome_covariates audit",
+    "propensity": "estimand caliper ratio folds score outcome_covariates audit trim trim_at "
+    "distance replace exact negative_controls",
     "rdd": "bandwidth bias_bandwidth selector kernel degree variance donut design covariates",
     "synthetic_control": "solver predictors block",
     "uplift": "learner model folds fraction cost budget",
