@@ -22,7 +22,7 @@ def propensity(
         typer.Option(help="Everyone, those who opted in, those who didn't, or the overlap."),
     ] = "ate",
     estimator: Annotated[
-        Literal["aipw", "ipw", "matching", "regression"],
+        Literal["aipw", "ipw", "matching", "regression", "entropy-balancing", "all"],
         typer.Option(help="How the arms are made comparable."),
     ] = "aipw",
     score: Annotated[
@@ -34,12 +34,36 @@ def propensity(
     folds: Annotated[
         int | None, typer.Option(help="Cross-fitting folds of aipw; 5 by default, 1 for none.")
     ] = None,
+    trim: Annotated[
+        Literal["crump", "percentile"] | None,
+        typer.Option(help="Leave out rows by score (aipw, ipw); says whom the answer covers."),
+    ] = None,
+    trim_at: Annotated[
+        float | None, typer.Option(help="Score (crump) or share (percentile) at which to trim.")
+    ] = None,
+    distance: Annotated[
+        Literal["score", "mahalanobis"] | None,
+        typer.Option(help="Distance of matching; the score by default."),
+    ] = None,
     ratio: Annotated[
         int | None, typer.Option(help="Matches a row (matching); 1 by default.")
     ] = None,
     caliper: Annotated[
-        float | None, typer.Option(help="Largest distance of a match, in SDs of the score.")
+        float | None,
+        typer.Option(help="Largest distance of a match, in SDs of the score or Mahalanobis units."),
     ] = None,
+    replace: Annotated[
+        bool | None, typer.Option(help="Use a row as match more than once; yes by default.")
+    ] = None,
+    exact: Annotated[
+        str | None, typer.Option(help="Columns in which matches must be equal: A,B.")
+    ] = None,
+    negative_controls: Annotated[
+        str | None, typer.Option(help="Outcomes that the feature can't have changed: A,B.")
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="One page: overlap, balance, all estimators, controls.")
+    ] = False,
     cluster: opt.Cluster = None,
     weights: opt.Weights = None,
     inference: Annotated[
@@ -57,7 +81,7 @@ def propensity(
     fail_on: opt.FailOn = None,
 ) -> None:
     """Opt-in features: what did the feature do for those who switched it on?"""
-    from noholdout_propensity import estimate
+    from noholdout_propensity import audit_page, estimate
 
     from noholdout.commands.output import deliver
 
@@ -71,8 +95,15 @@ def propensity(
         score=score,
         outcome_covariates=opt.columns(outcome_covariates) or None,
         folds=folds,
+        trim=trim,
+        trim_at=trim_at,
+        distance=distance,
         ratio=ratio,
         caliper=caliper,
+        replace=replace,
+        exact=opt.columns(exact) or None,
+        negative_controls=opt.columns(negative_controls) or None,
+        audit=audit,
         cluster=cluster,
         weights=weights,
         inference=inference,
@@ -83,4 +114,7 @@ def propensity(
         seed=seed,
         jobs=jobs,
     )
+    if audit and not as_json:
+        typer.echo(audit_page(result))
+        typer.echo()
     deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)

@@ -7,6 +7,12 @@ import os
 import numpy as np
 import pandas as pd
 import statsmodels.treatment.tests as statsmodels_tests
+from noholdout_propensity.kernels.matching import (
+    MatchedEffect,
+    matched_effect,
+    score_local_variance,
+)
+from noholdout_propensity.kernels.neighbours import on_score
 
 LALONDE_COVARIATES = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
 
@@ -26,3 +32,14 @@ def cattaneo() -> pd.DataFrame:
     """The birth-weight data that statsmodels ships, with results of Stata's teffects."""
     folder = os.path.join(os.path.dirname(statsmodels_tests.__file__), "results")
     return pd.read_csv(os.path.join(folder, "cataneo2.csv"))
+
+
+def match(
+    y: np.ndarray, d: np.ndarray, score: np.ndarray, targets: tuple[bool, bool], ratio: int
+) -> MatchedEffect:
+    """Matching on a known score with replacement, straight from the kernels."""
+
+    def matcher(own: np.ndarray, other: np.ndarray):
+        return on_score(score[own], score[other], y[other], ratio, None)
+
+    return matched_effect(y, d, targets, matcher, score_local_variance(y, d, score))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_propensity import estimate
+from propensity.samples import match
 
 ROWS = pd.DataFrame(
     {
@@ -57,12 +58,8 @@ def test_abadie_imbens_error_of_the_att() -> None:
     # k2 = 1/9, so k^2 - k2 = 0. The control at x = 1 serves three: k = 3, k2 = 3, factor 6, but
     # its nearest other control is at x = 0: the tied window of its own arm is itself and those
     # three, y = 2, 1, 2, 3, variance 2/3. Sum 5 + 6 * 2/3 = 9; error sqrt(9) / 4 = 0.75.
-    from noholdout_propensity.kernels.matching import match_on_score
-
     score = np.where(ROWS["x"] == 1, 0.75, 0.25)
-    effect = match_on_score(
-        ROWS["y"].to_numpy(), ROWS["d"].to_numpy(float), score, (True, False), 1, None
-    )
+    effect = match(ROWS["y"].to_numpy(), ROWS["d"].to_numpy(float), score, (True, False), 1)
     assert effect.std_error == pytest.approx(0.75, abs=1e-12)
 
 

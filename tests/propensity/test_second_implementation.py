@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from noholdout_propensity import estimate
-from noholdout_propensity.kernels.matching import match_on_score
 from noholdout_propensity.kernels.nearest import nearest_windows
 from noholdout_propensity.problem import Options, prepare
-from propensity.samples import simulate
+from propensity.samples import match, simulate
 from scipy.optimize import approx_fprime
 
 COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["a", "b", "tier"]}
@@ -141,7 +140,7 @@ def test_matching_against_double_loops(targets: tuple[bool, bool], ratio: int) -
         near = same[distances <= np.sort(distances)[1] + 1e-10]
         target = i in contrasts
         variance += np.var(y[near], ddof=1) * (share[i] ** 2 + 2 * share[i] * target - share2[i])
-    effect = match_on_score(y, d, score, targets, ratio, None)
+    effect = match(y, d, score, targets, ratio)
     assert effect.estimate == pytest.approx(tau, rel=1e-9)
     assert effect.std_error == pytest.approx(np.sqrt(variance) / len(contrasts), rel=1e-9)
 

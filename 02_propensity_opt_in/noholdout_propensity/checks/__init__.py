@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ from noholdout_propensity.checks.overlap import (
     separation_check,
 )
 from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.negative_controls import negative_control_check
 from noholdout_propensity.problem import Problem
+from noholdout_propensity.sensitivity import Robustness
 
 if TYPE_CHECKING:
     from noholdout_propensity.estimators.common import Fit
@@ -36,28 +39,45 @@ def run_checks(
     estimand: Estimand,
     span: Interval,
     kept: np.ndarray,
-    table: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    score: np.ndarray | None,
+    trouble: str,
+    strength: Robustness | None,
+    settings: Mapping[str, Any],
 ) -> tuple[Check, ...]:
-    """Every check of one estimate, in the order in which a reader should meet them."""
-    checks: list[Check] = [separation_check(fit.separation)]
+    """Every check of one estimate, in the order in which a reader should meet them.
+
+    Parameters
+    ----------
+    tables
+        At least ``balance``; ``negative_controls`` where they were asked for.
+    score, trouble
+        The score, fitted for the checks where the estimator has none, and what separates the arms.
+    """
+    checks: list[Check] = [separation_check(trouble)]
     if fit.separation:
         gone = (
             "There is no usable overlap: the separated rows have no counterpart in the other arm, "
             "so any number for them would be made up."
         )
         return (*checks, structural("overlap", OVERLAP, "fail", 0.0, gone), timing_check(problem))
-    checks.append(overlap_check(problem, estimand, fit.score, fit.weights, kept))
-    if fit.score is not None:
-        checks.append(regions_check(problem, estimand, fit.score, kept))
+    checks.append(overlap_check(problem, estimand, score, fit.weights, kept))
+    if score is not None:
+        checks.append(regions_check(problem, estimand, score, kept))
     bias = prognostic_gap(problem, fit.weights * kept)
-    checks.append(balance_check(table, bias, span.std_error, fit.adjusts_outcome))
+    checks.append(balance_check(tables["balance"], bias, span.std_error, fit.adjusts_outcome))
     tests: list[HypothesisCheck] = []
-    form = specification_check(problem, fit)
-    if isinstance(form, Check):
-        checks.append(form)
-    else:
-        tests.append(form)
+    found: list[HypothesisCheck | Check] = [specification_check(problem, fit)]
+    if "negative_controls" in tables:
+        spread = float(problem.outcome.std(ddof=1))
+        found.append(negative_control_check(tables["negative_controls"], spread))
+    for item in found:
+        if isinstance(item, Check):
+            checks.append(item)
+        else:
+            tests.append(item)
     checks.extend(judge(tests, span.std_error))
     checks.append(timing_check(problem))
-    checks.append(hidden_check(problem, fit.estimate, span, (fit.mean_treated, fit.mean_control)))
+    means = (fit.mean_treated, fit.mean_control)
+    checks.append(hidden_check(problem, fit.estimate, span, means, strength, settings))
     return tuple(checks)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from noholdout_shared.checks import Check, untestable
 from noholdout_shared.inference import Interval
+from noholdout_shared.render import effect_text
 
 from noholdout_propensity.problem import Problem
+from noholdout_propensity.sensitivity import Robustness
 
 HIDDEN = "Nothing that isn't among the covariates drives both the opt-in and the outcome."
 TIMING = "Every covariate was settled before the opt-in."
@@ -25,32 +29,50 @@ def timing_check(problem: Problem) -> Check:
 
 
 def hidden_check(
-    problem: Problem, estimate: float, span: Interval, means: tuple[float, float]
+    problem: Problem,
+    estimate: float,
+    span: Interval,
+    means: tuple[float, float],
+    strength: Robustness | None,
+    settings: Mapping[str, Any],
 ) -> Check:
-    """How strong a hidden confounder would have to be: VanderWeele and Ding's (2017) E-value."""
+    """How strong a hidden confounder would have to be, three ways.
+
+    VanderWeele and Ding's (2017) E-value; Cinelli and Hazlett's (2020) robustness value, with the
+    strongest covariate as a yardstick; Rosenbaum's (2002) bound for matched pairs.
+    """
+    parts = ["No data can rule out a hidden confounder."]
     ratio, limit = risk_ratios(problem, estimate, span, means)
-    if math.isnan(ratio):
-        return untestable(
-            "hidden_confounder",
-            HIDDEN,
-            "No data can rule out a hidden confounder, and a risk ratio isn't defined here.",
-        )
-    value, at_limit = e_value(ratio), e_value(limit)
-    if at_limit <= 1:
-        overturn = "The interval holds zero already, so no hidden confounder is needed."
-    else:
-        overturn = (
-            f"One that raises both the chance of opting in and the outcome by a factor of "
-            f"{value:.2f} each would explain the whole effect away; {at_limit:.2f} would move the "
-            "interval to zero."
-        )
-    return untestable(
-        "hidden_confounder",
-        HIDDEN,
-        f"No data can rule out a hidden confounder. {overturn} Ask whether such a cause is "
-        "plausible, and test an outcome that the feature can't touch.",
-        statistic=value,
-    )
+    value = math.nan
+    if not math.isnan(ratio):
+        value, at_limit = e_value(ratio), e_value(limit)
+        if at_limit <= 1:
+            parts.append("The interval holds zero already, so none is needed.")
+        else:
+            parts.append(
+                f"One that makes both the opt-in and the outcome {value:.2f} times as likely would "
+                f"explain the effect away; {at_limit:.2f} times would move the interval to zero."
+            )
+    if strength is not None and not strength.bounds.empty:
+        parts.append(yardstick_text(problem, strength))
+    gamma = settings.get("rosenbaum_gamma")
+    if gamma is not None:
+        parts.append(f"Matched pairs withstand a hidden bias of Gamma {gamma:.2f}.")
+    return untestable("hidden_confounder", HIDDEN, " ".join(parts), statistic=value)
+
+
+def yardstick_text(problem: Problem, strength: Robustness) -> str:
+    """What a confounder as strong as the strongest covariate would leave of the effect."""
+    once = strength.bounds[strength.bounds["times"] == 1.0]
+    if once.empty:
+        once = strength.bounds
+    effect = strength.effect.estimate
+    left = (once["estimate"] * math.copysign(1.0, effect)).to_numpy()
+    row = once.iloc[int(left.argmin())]
+    proportion = problem.proportion
+    was = effect_text(effect, proportion).removesuffix(" points")
+    now = effect_text(float(row["estimate"]), proportion)
+    return f"One as strong as {row['covariate']} would move the regression's {was} to {now}."
 
 
 def risk_ratios(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,7 @@ def fit_aipw(
     folds: int,
     seed: int,
     kept: np.ndarray | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate."""
     if score_fit.separated:
@@ -194,7 +195,7 @@ def fit_aipw(
         replicate=replicate,
         respecify=respecify,
         adjusts_outcome=True,
-        settings={"score": link, "outcome_model": "linear per arm", "folds": folds},
+        settings={"score": link, "outcome_model": "linear per arm", "folds": folds, **(said or {})},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,8 +29,10 @@ from noholdout_propensity.kernels.balance import (
 )
 from noholdout_propensity.kernels.score import ScoreFit, fit_score
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
+from noholdout_propensity.negative_controls import negative_control_effects
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate, RowDetail
+from noholdout_propensity.sensitivity import robustness, rosenbaum_table
 
 Respecify = Callable[[np.ndarray], tuple[float, np.ndarray] | None]
 Score = Literal["logit", "probit"]
@@ -64,6 +66,8 @@ class Fit:
         Why there is no number, where no score exists.
     title
         The estimator's name for people.
+    pairs
+        Matched one to one without replacement: (target row, matched row), ``(pairs, 2)``.
     adjusts_outcome
         Whether an outcome model corrects the imbalance that is left.
     """
@@ -83,6 +87,7 @@ class Fit:
     respecify: Respecify | None = None
     separation: str = ""
     title: str = ""
+    pairs: np.ndarray | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -167,14 +172,19 @@ def assemble(
     seed: int = 0,
     jobs: int = 1,
     margin: float | None = None,
+    negative_controls: Sequence[str] = (),
+    build: Callable[[Problem], Fit] | None = None,
 ) -> PropensityEstimate:
-    """Inference, tables and checks around a point estimate."""
+    """Inference, tables and checks around a point estimate.
+
+    ``build`` fits the same estimator on another outcome, for negative controls.
+    """
     uncertainty = _uncertainty(problem, fit, inference, replicates, seed, jobs)
     span = interval(fit.estimate, uncertainty.std_error, problem.options.conf_level, uncertainty.df)
     kept = np.ones(problem.n, dtype=bool) if fit.kept is None else fit.kept
     tables = balance_tables(problem, fit, estimand, kept)
-    score = np.full(problem.n, np.nan) if fit.score is None else fit.score
-    detail = RowDetail(problem.treated, score, fit.weights, kept)
+    shown = np.full(problem.n, np.nan) if fit.score is None else fit.score
+    detail = RowDetail(problem.treated, shown, fit.weights, kept)
     settings = {
         **problem.settings,
         "estimator": fit.estimator,
@@ -186,7 +196,22 @@ def assemble(
     }
     if uncertainty.failed_draws:
         settings["failed_draws"] = uncertainty.failed_draws
-    checks = run_checks(problem, fit, estimand, span, kept, tables["balance"])
+    score, trouble = diagnostic_score(problem, fit)
+    if negative_controls and build is not None and not fit.separation:
+        tables["negative_controls"] = negative_control_effects(problem, negative_controls, build)
+    strength = None if fit.separation else robustness(problem, problem.options.conf_level)
+    if strength is not None:
+        tables["sensitivity"] = strength.bounds
+        settings["robustness_value"] = strength.to_zero
+        settings["robustness_value_interval"] = strength.to_interval
+    if fit.pairs is not None:
+        gamma, tables["rosenbaum"] = rosenbaum_table(
+            pair_differences(problem, fit.pairs), problem.options.conf_level
+        )
+        settings["rosenbaum_gamma"] = gamma
+    checks = run_checks(
+        problem, fit, estimand, span, kept, tables, score, trouble, strength, settings
+    )
     return PropensityEstimate(
         method=f"Propensity scores: {fit.title or fit.estimator}",
         estimand=ESTIMANDS[estimand] + (", trimmed" if not kept.all() else ""),
@@ -210,6 +235,22 @@ def assemble(
         margin=margin,
         rows=detail,
     )
+
+
+def diagnostic_score(problem: Problem, fit: Fit) -> tuple[np.ndarray | None, str]:
+    """The estimator's score, or one fitted for the checks alone; and its separation in words."""
+    if fit.score is not None or fit.separation:
+        return fit.score, fit.separation
+    score_fit = fitted_score(problem, "logit")
+    if score_fit.separated:
+        return None, separation_text(problem, score_fit) + " This estimator extrapolates there."
+    return score_fit.score, ""
+
+
+def pair_differences(problem: Problem, pairs: np.ndarray) -> np.ndarray:
+    """Treated minus control outcome of each matched pair, shape ``(pairs,)``."""
+    first, second = problem.outcome[pairs[:, 0]], problem.outcome[pairs[:, 1]]
+    return np.where(problem.treated[pairs[:, 0]] == 1, first - second, second - first)
 
 
 def _uncertainty(

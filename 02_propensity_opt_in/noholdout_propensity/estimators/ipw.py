@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,7 @@ def fit_ipw(
     estimand: Estimand,
     link: Score,
     kept: np.ndarray | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of the weighted difference."""
     if score_fit.separated:
@@ -162,7 +163,12 @@ def fit_ipw(
         source=f"influence values with the estimated {link} score",
         replicate=replicate,
         respecify=respecify,
-        settings={"score": link, "newton_steps": score_fit.steps, "weights_normalised": True},
+        settings={
+            "score": link,
+            "newton_steps": score_fit.steps,
+            "weights_normalised": True,
+            **(said or {}),
+        },
     )
 
 

@@ -82,10 +82,10 @@ def target_rows(treated: np.ndarray, estimand: Estimand) -> np.ndarray:
     return treated if estimand == "att" else 1 - treated
 
 
-def fit_regression(problem: Problem, estimand: Estimand, kept: np.ndarray | None = None) -> Fit:
+def fit_regression(problem: Problem, estimand: Estimand) -> Fit:
     """Point estimate, influence values and implied weights."""
     target = target_rows(problem.treated, estimand)
-    rows = problem.sampling if kept is None else problem.sampling * kept
+    rows = problem.sampling
     design, y, treated = problem.outcome_design, problem.outcome, problem.treated
     effect = regression_effect(y, treated, design, target, rows)
     if effect.rank < design.shape[1]:
@@ -121,7 +121,6 @@ def fit_regression(problem: Problem, estimand: Estimand, kept: np.ndarray | None
         weights=effect.weights,
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
-        kept=kept,
         influence=effect.influence,
         source="stacked estimating equations",
         replicate=replicate,

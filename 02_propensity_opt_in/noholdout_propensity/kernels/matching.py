@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from noholdout_propensity.kernels.nearest import nearest_windows
+from noholdout_propensity.kernels.neighbours import Matches
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.score import ScoreFit
 
@@ -23,10 +25,12 @@ class MatchedEffect:
         Abadie-Imbens.
     weights
         Each row's weight in its arm's mean, shape ``(n,)``; zero for an unused row.
-    matched, unmatched
-        Target rows with a match, and without one within the caliper.
-    contrast
-        Row-wise contributions whose mean is the estimate's error (for clusters), shape ``(n,)``.
+    used
+        Target rows with a match, shape ``(n,)``.
+    unmatched
+        Target rows without one.
+    pairs
+        Without replacement: (target row, matched row), shape ``(pairs, 2)``.
     """
 
     estimate: float
@@ -34,98 +38,100 @@ class MatchedEffect:
     mean_treated: float
     mean_control: float
     weights: np.ndarray
-    matched: int
+    used: np.ndarray
     unmatched: int
-    contrast: np.ndarray
+    pairs: np.ndarray | None
 
 
-def match_on_score(
+Matcher = Callable[[np.ndarray, np.ndarray], Matches]
+
+
+def matched_effect(
     outcome: np.ndarray,
     treated: np.ndarray,
-    distance_score: np.ndarray,
     targets: tuple[bool, bool],
-    ratio: int,
-    caliper: float | None,
-    *,
-    fit: ScoreFit | None = None,
-    design: np.ndarray | None = None,
+    matcher: Matcher,
+    local_variance: np.ndarray,
+    strata: np.ndarray | None = None,
 ) -> MatchedEffect:
-    """Match with replacement on a one-dimensional score, ties averaged.
+    """The matching estimate and its Abadie-Imbens error with known distances.
 
     Parameters
     ----------
     targets
         Whether treated rows and whether control rows belong to the target population: (True,
         True) for ATE, (True, False) for ATT, (False, True) for ATC.
-    fit, design
-        The estimated score model; with them the variance accounts for its estimation.
+    matcher
+        Takes the indices of target rows and of the other arm's rows, and matches them.
+    local_variance
+        Variance of the outcome near each row in its own arm, shape ``(n,)``.
+    strata
+        Codes within which matches must lie, shape ``(n,)``.
 
     Notes
     -----
     With ``k_i`` the sum of the shares that row i has in others' matches and ``k2_i`` the sum of
     their squares, the variance is ``sum of (own contrast - estimate)^2 over the targets`` plus
     ``sum of (k_i^2 + 2 k_i [i a target] - k2_i) * local variance``, over the squared number of
-    targets (Abadie and Imbens 2006, theorem 7, written for unequal numbers of matches). The
-    score's estimation is accounted for as in Abadie and Imbens (2016), theorem 1 for ATE, and
-    theorem 2 for ATT.
+    targets (Abadie and Imbens 2006, theorem 7, written for unequal numbers of matches).
     """
     n = outcome.size
-    arms = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
+    codes = np.zeros(n, dtype=np.int64) if strata is None else strata
     used = np.zeros(n, dtype=bool)
-    imputed = np.full(n, np.nan)
+    imputed = np.zeros(n)
     share, share_squared = np.zeros(n), np.zeros(n)
-    centred = outcome - outcome.mean()
-    for own, other, wanted in ((arms[0], arms[1], targets[0]), (arms[1], arms[0], targets[1])):
+    pairs: list[np.ndarray] = []
+    for value, wanted in ((1, targets[0]), (0, targets[1])):
         if not wanted:
             continue
-        windows = nearest_windows(distance_score[own], distance_score[other], ratio, caliper)
-        count = windows.count
-        found = count > 0
-        used[own] = found
-        size = np.maximum(count, 1)
-        imputed[own] = np.where(found, windows.sums(centred[other]) / size, np.nan)
-        share[other] += windows.spread(found / size)
-        share_squared[other] += windows.spread(found / size**2)
+        for code in range(int(codes.max()) + 1):
+            own = np.flatnonzero((treated == value) & (codes == code))
+            other = np.flatnonzero((treated != value) & (codes == code))
+            if own.size == 0 or other.size == 0:
+                continue
+            matches = matcher(own, other)
+            used[own] = matches.found
+            imputed[own] = np.where(matches.found, matches.imputed, 0.0)
+            share[other] += matches.share
+            share_squared[other] += matches.share_squared
+            if matches.partner is not None:
+                rows, rounds = np.nonzero(matches.partner >= 0)
+                pairs.append(np.column_stack([own[rows], other[matches.partner[rows, rounds]]]))
     total = int(used.sum())
     sign = np.where(treated == 1, 1.0, -1.0)
-    contrast = np.where(used, sign * (centred - np.where(used, imputed, 0.0)), 0.0)
+    contrast = np.where(used, sign * (outcome - imputed), 0.0)
     estimate = float(contrast.sum() / total) if total else np.nan
-    variance_rows = local_moments(centred, treated, distance_score, arms)
     factor = share**2 + 2 * share * used - share_squared
     spread = np.where(used, (contrast - estimate) ** 2, 0.0)
-    variance = float(spread.sum() + factor @ variance_rows) / total**2
-    if fit is not None and design is not None:
-        variance += score_adjustment(
-            centred, treated, distance_score, arms, targets, used, estimate, fit, design
-        )
+    variance = float(spread.sum() + factor @ local_variance) / max(total, 1) ** 2
     weights = used + share
     means = [
         float(outcome[arm] @ weights[arm] / weights[arm].sum()) if weights[arm].sum() else np.nan
-        for arm in arms
+        for arm in (treated == 1, treated == 0)
     ]
-    wanted_rows = sum(arm.size for arm, wanted in zip(arms, targets, strict=True) if wanted)
+    wanted_rows = int(targets[0] * treated.sum() + targets[1] * (1 - treated).sum())
     return MatchedEffect(
         estimate=estimate,
         std_error=float(np.sqrt(max(variance, 0.0))),
         mean_treated=means[0],
         mean_control=means[1],
         weights=weights,
-        matched=total,
+        used=used,
         unmatched=wanted_rows - total,
-        contrast=contrast,
+        pairs=np.concatenate(pairs) if pairs else None,
     )
 
 
-def local_moments(
+def score_local_variance(
     outcome: np.ndarray,
     treated: np.ndarray,
     distance_score: np.ndarray,
-    arms: tuple[np.ndarray, np.ndarray],
+    neighbours: int = VARIANCE_NEIGHBOURS,
 ) -> np.ndarray:
     """Variance of the outcome among each row's nearest rows of its own arm, shape ``(n,)``."""
     variance = np.zeros(outcome.size)
-    for arm in arms:
-        windows = nearest_windows(distance_score[arm], distance_score[arm], VARIANCE_NEIGHBOURS)
+    for arm in (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0)):
+        windows = nearest_windows(distance_score[arm], distance_score[arm], neighbours)
         count = windows.count
         mean = windows.sums(outcome[arm]) / count
         square = windows.sums(outcome[arm] ** 2) / count
@@ -154,7 +160,6 @@ def score_adjustment(
     outcome: np.ndarray,
     treated: np.ndarray,
     distance_score: np.ndarray,
-    arms: tuple[np.ndarray, np.ndarray],
     targets: tuple[bool, bool],
     used: np.ndarray,
     estimate: float,
@@ -163,10 +168,12 @@ def score_adjustment(
 ) -> float:
     """What estimating the score adds to the variance (for ATE it never adds, it takes away).
 
-    For ATT and ATC the derivative of the target population needs the effect given all covariates;
-    it is taken from a linear regression per arm, where the paper matches on all covariates.
+    Abadie and Imbens (2016), theorem 1 for ATE, theorem 2 for ATT. For ATT and ATC the derivative
+    of the target population needs the effect given all covariates; it is taken from a linear
+    regression per arm, where the paper matches on all covariates.
     """
     n = outcome.size
+    arms = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
     total = int(used.sum())
     covariance = [np.zeros((n, design.shape[1])), np.zeros((n, design.shape[1]))]
     everyone = np.arange(n)

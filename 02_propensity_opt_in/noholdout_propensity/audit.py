@@ -1,0 +1,183 @@
+"""The opt-in audit: every estimator side by side, and one page that says what to make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+from noholdout_shared.errors import NoholdoutError
+from noholdout_shared.inference import interval
+from noholdout_shared.jsonable import records
+from noholdout_shared.render import effect_text, p_text
+
+from noholdout_propensity.estimators.common import Fit
+from noholdout_propensity.inference import analytic
+from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.problem import Problem
+from noholdout_propensity.result import PropensityEstimate
+
+WIDTH = 80
+
+
+def with_all_estimators(
+    answer: PropensityEstimate,
+    problem: Problem,
+    estimand: Estimand,
+    chosen: str,
+    estimators: Sequence[str],
+    build: Callable[[str], Callable[[Problem], Fit]],
+) -> PropensityEstimate:
+    """The answer with the table ``estimators``: each with its own interval.
+
+    An estimator that can't answer here stands in ``settings`` with its reason.
+    """
+    treated = problem.treated == 1
+    naive = float(problem.outcome[treated].mean() - problem.outcome[~treated].mean())
+    records: list[dict[str, Any]] = [_row("naive", naive, math.nan, math.nan, math.nan)]
+    skipped: dict[str, str] = {}
+    for name in estimators:
+        if name == chosen:
+            records.append(
+                _row(name, answer.estimate, answer.std_error, answer.conf_low, answer.conf_high)
+            )
+            continue
+        if name == "matching" and (problem.clustered or problem.options.weights is not None):
+            skipped[name] = "no valid standard error with clusters or sampling weights"
+            continue
+        try:
+            fit = build(name)(problem)
+        except NoholdoutError as error:
+            skipped[name] = error.problem
+            continue
+        if fit.separation:
+            skipped[name] = fit.separation
+            continue
+        std_error, df = fit.std_error, math.inf
+        if fit.influence is not None:
+            spread = analytic(problem, fit.influence, "")
+            std_error, df = spread.std_error, spread.df
+        span = interval(fit.estimate, std_error, problem.options.conf_level, df)
+        records.append(_row(name, fit.estimate, span.std_error, span.conf_low, span.conf_high))
+    table = pd.DataFrame(records)
+    settings = {**answer.settings, "estimators_not_run": skipped}
+    return dataclasses.replace(
+        answer, tables={**answer.tables, "estimators": table}, settings=settings
+    )
+
+
+def _row(name: str, estimate: float, error: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "estimator": name,
+        "estimate": estimate,
+        "std_error": error,
+        "conf_low": low,
+        "conf_high": high,
+    }
+
+
+def audit_page(answer: PropensityEstimate) -> str:
+    """The audit as text of 80 columns: overlap, balance, estimators, controls, hidden causes.
+
+    When overlap fails it abstains: it shows why, and no effect.
+    """
+    lines = [f"Opt-in audit: {answer.outcome}, {answer.estimand}", "=" * WIDTH]
+    gates = [c for c in answer.checks if c.name in ("separation", "overlap", "empty_regions")]
+    abstains = any(check.status == "fail" for check in gates)
+    lines += _section("1. Overlap: who can be compared", [c.message for c in gates])
+    covers = answer.settings.get("covers")
+    if covers:
+        lines += _wrapped(f"The answer covers {covers}.")
+    if abstains:
+        lines += _section(
+            "No answer",
+            [
+                "Overlap fails, so any effect would be made up by the models for users who have "
+                "no counterpart. Leave those users out, or ask for the overlap population.",
+            ],
+        )
+        return "\n".join(lines)
+    lines += _section("2. Balance", [answer.check("balance").message])
+    lines += _balance_rows(answer)
+    lines += _section("3. All estimators side by side", [])
+    lines += _estimator_rows(answer)
+    lines += _section("4. What the feature can't have changed", _control_lines(answer))
+    lines += _section("5. A hidden cause", [answer.check("hidden_confounder").message])
+    lines += _strength_rows(answer)
+    lines += _section("Verdict", [f"{answer.verdict}. {_reasons(answer)}"])
+    return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _section(title: str, paragraphs: Sequence[str]) -> list[str]:
+    lines = ["", title]
+    for paragraph in paragraphs:
+        lines += _wrapped(paragraph)
+    return lines
+
+
+def _balance_rows(answer: PropensityEstimate) -> list[str]:
+    table = answer.tables["balance"]
+    worst = table.loc[table["smd_before"].abs().sort_values(ascending=False).index][:6]
+    rows = [f"  {'covariate':<34}{'before':>9}{'after':>9}"]
+    for row in records(worst):
+        name = row["covariate"][:33]
+        rows.append(f"  {name:<34}{row['smd_before']:>+9.3f}{row['smd_after']:>+9.3f}")
+    return rows
+
+
+def _estimator_rows(answer: PropensityEstimate) -> list[str]:
+    rows = []
+    for row in records(answer.tables["estimators"]):
+        value = effect_text(row["estimate"], answer.proportion)
+        if row["conf_low"] is None:
+            span = "no interval: not an answer" if row["estimator"] == "naive" else "undefined"
+        else:
+            low = effect_text(row["conf_low"], answer.proportion).removesuffix(" points")
+            span = f"{low} to {effect_text(row['conf_high'], answer.proportion)}"
+        rows.append(f"  {row['estimator']:<20}{value:>15}   {span}")
+    for name, reason in answer.settings["estimators_not_run"].items():
+        rows += _wrapped(f"{name}: not run, {reason}")
+    return rows
+
+
+def _control_lines(answer: PropensityEstimate) -> list[str]:
+    if "negative_controls" not in answer.tables:
+        return [
+            "No negative control was named. Name activity from before the launch "
+            "(--negative-controls): an effect on it would be a sign of hidden causes."
+        ]
+    lines = [answer.check("negative_controls").message]
+    for row in records(answer.tables["negative_controls"]):
+        lines.append(f"{row['outcome']}: {row['estimate']:+.4g} ({p_text(row['p_value'])})")
+    return lines
+
+
+def _strength_rows(answer: PropensityEstimate) -> list[str]:
+    rows = []
+    table = answer.tables["sensitivity"]
+    for covariate, part in table.groupby("covariate", sort=False):
+        erased = part[part["conf_low"] * part["conf_high"] <= 0]
+        if erased.empty:
+            most = part["times"].max()
+            rows += _wrapped(
+                f"- {most:g} times as strong as {covariate}: would not erase the effect"
+            )
+        else:
+            least = erased["times"].min()
+            rows += _wrapped(f"- {least:g} times as strong as {covariate}: would erase it")
+    return rows
+
+
+def _reasons(answer: PropensityEstimate) -> str:
+    raised = [c.name for c in answer.checks if c.status in ("caution", "fail")]
+    if not raised:
+        return "Every check that data can make passes; a hidden cause remains possible."
+    return f"Raised by {', '.join(raised)}."

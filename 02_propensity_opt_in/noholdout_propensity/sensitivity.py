@@ -1,0 +1,109 @@
+"""How strong must a hidden cause be, measured against the covariates that were logged?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.inference import critical_value
+
+from noholdout_propensity.kernels.sensitivity import (
+    LinearEffect,
+    adjusted,
+    benchmark_strength,
+    linear_effect,
+    partial_r2,
+    robustness_value,
+    rosenbaum_gamma,
+    rosenbaum_p,
+)
+from noholdout_propensity.problem import Problem
+
+TIMES = (1.0, 2.0, 3.0)
+GAMMAS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Cinelli and Hazlett's (2020) analysis of the linear regression.
+
+    Parameters
+    ----------
+    effect
+        Of the regression of the outcome on the treatment and all covariates.
+    to_zero, to_interval
+        Share of both residual variances that a confounder must explain to bring the estimate, or
+        its interval, to zero.
+    bounds
+        A confounder 1, 2 and 3 times as strong as each covariate: ``covariate, times,
+        r2_treatment, r2_outcome, estimate, std_error, t, conf_low, conf_high``.
+    """
+
+    effect: LinearEffect
+    to_zero: float
+    to_interval: float
+    bounds: pd.DataFrame
+
+
+def robustness(problem: Problem, conf_level: float) -> Robustness:
+    """Robustness values, and bounds by each named covariate (all its indicators together)."""
+    rows, d, y = problem.sampling, problem.treated, problem.outcome
+    design = problem.score_design
+    effect = linear_effect(y, d, design, rows)
+    with_treatment = np.column_stack([design, d])
+    records = []
+    for covariate in problem.settings["covariates"]:
+        columns = [
+            j + 1
+            for j, name in enumerate(problem.names)
+            if name == covariate or name.startswith(f"{covariate}=")
+        ]
+        if not columns:
+            continue
+        on_treatment = partial_r2(d, design, columns, rows)
+        on_outcome = partial_r2(y, with_treatment, columns, rows)
+        for times in TIMES:
+            strength = benchmark_strength(on_treatment, on_outcome, times)
+            if strength is None:
+                continue
+            value, error = adjusted(effect, *strength)
+            half = critical_value(conf_level, effect.df - 1) * error
+            records.append(
+                {
+                    "covariate": covariate,
+                    "times": times,
+                    "r2_treatment": strength[0],
+                    "r2_outcome": strength[1],
+                    "estimate": value,
+                    "std_error": error,
+                    "t": value / error if error > 0 else math.nan,
+                    "conf_low": value - half,
+                    "conf_high": value + half,
+                }
+            )
+    columns_ = [
+        "covariate", "times", "r2_treatment", "r2_outcome", "estimate", "std_error", "t",
+        "conf_low", "conf_high",
+    ]  # fmt: skip
+    return Robustness(
+        effect,
+        robustness_value(effect),
+        robustness_value(effect, conf_level),
+        pd.DataFrame(records, columns=columns_),
+    )
+
+
+def rosenbaum_table(differences: np.ndarray, conf_level: float) -> tuple[float, pd.DataFrame]:
+    """The bias that the paired comparison withstands, and p-values along the way.
+
+    Parameters
+    ----------
+    differences
+        Treated minus control of each matched pair, shape ``(pairs,)``.
+    """
+    table = pd.DataFrame(
+        {"gamma": GAMMAS, "p_upper": [rosenbaum_p(differences, g) for g in GAMMAS]}
+    )
+    return rosenbaum_gamma(differences, conf_level), table

@@ -1,0 +1,72 @@
+"""Trimming: leave out rows without a counterpart, and say whom the answer then covers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.input import check_choice
+
+from noholdout_propensity.kernels.score import ScoreFit
+from noholdout_propensity.kernels.trimming import (
+    DEFAULT_PERCENTILE,
+    crump_bounds,
+    percentile_bounds,
+)
+from noholdout_propensity.problem import Problem
+
+Trim = Literal["crump", "percentile"]
+
+
+def trimmed(
+    problem: Problem, fit: ScoreFit, trim: Trim | None, trim_at: float | None
+) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """The rows kept (``None`` for all) and what to say about it.
+
+    The score isn't fitted again on the rows kept, and the bounds are taken as fixed.
+
+    Raises
+    ------
+    DataError
+        ``trim_at`` without ``trim``, or outside its range.
+    DesignError
+        An arm is left without rows.
+    """
+    if trim is None:
+        if trim_at is not None:
+            raise DataError(
+                f"trim_at={trim_at} was given without a trimming rule.",
+                "An option that changes nothing would mislead.",
+                "Add --trim crump or --trim percentile.",
+            )
+        return None, {}
+    check_choice("trim", trim, ("crump", "percentile"))
+    if trim_at is not None and not 0 < trim_at < 0.5:
+        raise DataError(f"trim_at is {trim_at}.", "", "Use a number between 0 and 0.5.")
+    if fit.separated:
+        return None, {"trim": trim}
+    if trim == "crump":
+        if trim_at is None:
+            low, high = crump_bounds(fit.score, problem.sampling)
+        else:
+            low, high = trim_at, 1 - trim_at
+    else:
+        share = DEFAULT_PERCENTILE if trim_at is None else trim_at
+        low, high = percentile_bounds(fit.score, problem.treated, problem.sampling, share)
+    kept = (fit.score >= low) & (fit.score <= high)
+    for value, word in ((1, "treated"), (0, "control")):
+        if int((kept & (problem.treated == value)).sum()) < 2:
+            raise DesignError(
+                f"Trimming to scores from {low:.3g} to {high:.3g} leaves no {word} rows.",
+                "Hardly any scores of the two arms meet.",
+                "These arms can't be compared; look for users who really had the choice.",
+            )
+    gone = int((~kept).sum())
+    return kept, {
+        "trim": trim,
+        "trimmed_rows": gone,
+        "score_range_kept": [low, high],
+        "covers": f"the {int(kept.sum()):,} of {problem.n:,} rows with a score from {low:.3f} to "
+        f"{high:.3f}; says nothing about the other {gone:,}",
+    }
