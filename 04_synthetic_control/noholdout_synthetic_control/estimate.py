@@ -8,15 +8,20 @@ from typing import Any, Literal
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, check_choice
 
+from noholdout_synthetic_control.estimators.augmented import augmented
 from noholdout_synthetic_control.estimators.classic import classic
 from noholdout_synthetic_control.estimators.common import InferenceName, Options
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
+from noholdout_synthetic_control.estimators.every import every
+from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
-EstimatorName = Literal["demeaned", "classic", "did"]
-ESTIMATORS = ("demeaned", "classic", "did")
+EstimatorName = Literal["demeaned", "classic", "synthetic-did", "augmented", "did", "all"]
+ESTIMATORS = ("demeaned", "classic", "synthetic-did", "augmented", "did", "all")
+IN_BLOCKS = {"demeaned": demeaned, "augmented": augmented, "all": every}
+BY_PERIOD = {"classic": classic, "synthetic-did": synthetic_did, "did": did}
 
 
 def estimate(
@@ -61,11 +66,14 @@ def estimate(
     start
         The first treated period, as it stands in ``time``.
     estimator
-        ``demeaned`` (default), ``classic`` (no intercept) or ``did`` (equal weights).
+        ``demeaned`` (default), ``classic`` (no intercept), ``synthetic-did``, ``augmented`` (ridge
+        correction), ``did`` (equal weights), or ``all``: the default, with the others in the
+        table ``estimators``.
     solver
         ``exact`` (an active set) or ``slsqp`` (scipy's; slower, same weights to about 1e-6).
     block
-        Periods that the demeaned fit averages over; by default a week of daily data.
+        Periods that the demeaned and the augmented fit average over; by default a week of daily
+        data.
     cluster
         Column of regions, when one whole region got the launch: placebo regions then give the
         interval.
@@ -111,13 +119,12 @@ def estimate(
     columns: dict[str, Any] = {
         "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
     }  # fmt: skip
-    if estimator == "demeaned":
-        return demeaned(data, **columns, block=block, **options)
+    if estimator in IN_BLOCKS:
+        return IN_BLOCKS[estimator](data, **columns, block=block, **options)
     if block is not None:
         raise DataError(
             f"block={block} was asked, but estimator {estimator!r} matches single periods.",
             "An option that changes nothing would mislead.",
-            "Leave it out, or use estimator 'demeaned'.",
+            f"Leave it out, or use estimator {' or '.join(map(repr, IN_BLOCKS))}.",
         )
-    chosen = classic if estimator == "classic" else did
-    return chosen(data, **columns, **options)
+    return BY_PERIOD[estimator](data, **columns, **options)

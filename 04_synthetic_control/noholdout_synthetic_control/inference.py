@@ -210,7 +210,7 @@ def side_variance(
         return math.nan, np.full(periods, math.nan), effective
     post = changes[:, n_pre:].mean(axis=1)
     expectation = 1 - 2 * weights + 1 / effective
-    scale = np.where(weights > 0, weights**2 / np.maximum(expectation, 1e-12), 0.0)
+    scale = np.where(weights != 0, weights**2 / np.maximum(expectation, 1e-12), 0.0)
     variance = float(scale @ (post - weights @ post) ** 2)
     path = scale @ (changes - weights @ changes) ** 2
     return variance, path, effective

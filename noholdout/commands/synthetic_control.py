@@ -19,7 +19,7 @@ def synthetic_control(
     ],
     start: Annotated[str, typer.Option(help="First treated period, as in the time column.")],
     estimator: Annotated[
-        Literal["demeaned", "classic", "did"],
+        Literal["demeaned", "classic", "synthetic-did", "augmented", "did", "all"],
         typer.Option(help="How the synthetic twin is fitted."),
     ] = "demeaned",
     solver: Annotated[

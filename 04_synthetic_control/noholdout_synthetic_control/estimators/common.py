@@ -39,9 +39,12 @@ from noholdout_synthetic_control.result import SyntheticControlEstimate
 InferenceName = Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"]
 INFERENCES = ("by-design", "placebo", "placebo-regions", "jackknife", "bootstrap")
 DRAWS = 500
+NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
 TITLES = {
     "demeaned": "demeaned simplex",
     "classic": "classic simplex",
+    "synthetic-did": "synthetic difference-in-differences",
+    "augmented": "ridge-augmented simplex",
     "did": "difference-in-differences, equal weights",
 }
 NOT_MEASURED = Uncertainty(math.nan, math.nan, "not measured", np.empty(0))
@@ -112,11 +115,12 @@ def read_launch(data: Any, launch: Launch, options: Options) -> Panel:
     )
 
 
-def design_of(panel: Panel, inference: str) -> str:
+def design_of(panel: Panel, inference: str, *, jackknife: bool = True) -> str:
     """The inference that the design calls for, unless another was asked.
 
-    Regions when one whole region got the launch; a jackknife when the treated outnumber the
-    donors (all but the pinned tenants); placebos of the donors otherwise.
+    Regions when one whole region got the launch; a jackknife when the treated are as many as the
+    donors or more (all but the pinned tenants) and the estimator allows one; placebos of the
+    donors otherwise.
     """
     whole = panel.groups is not None
     if panel.groups is not None and panel.group_labels is not None:
@@ -147,7 +151,8 @@ def design_of(panel: Panel, inference: str) -> str:
         return inference
     if whole:
         return "placebo-regions"
-    return "jackknife" if panel.treated.sum() >= max(panel.donors.size, 2) else "placebo"
+    many = panel.treated.sum() >= max(panel.donors.size, 2)
+    return "jackknife" if many and jackknife else "placebo"
 
 
 @dataclass(frozen=True)
@@ -161,13 +166,17 @@ class Study:
     seed: int
     conf_level: float
 
-    def analyse(self, build: Build) -> Analysis:
-        """Fit the twin and every placebo of one estimator."""
+    def analyse(self, build: Build, *, every_placebo: bool = True) -> Analysis:
+        """Fit one estimator's twin and its placebos: all, or those that the interval needs."""
         panel, donors = self.panel, self.panel.donors
         problem = build(panel.outcomes, panel.n_pre, self.noise)
         fit = problem.fit(panel.target, donors)
-        regions = None if panel.groups is None else group_placebos(problem, donors, panel.groups)
-        analysis = Analysis(problem, fit, donor_placebos(problem, donors), regions)
+        regions, placebos = None, NO_PLACEBOS
+        if panel.groups is not None:
+            regions = group_placebos(problem, donors, panel.groups)
+        if every_placebo or self.design == "placebo":
+            placebos = donor_placebos(problem, donors)
+        analysis = Analysis(problem, fit, placebos, regions)
         return replace(analysis, uncertainty=self.measure(analysis, self.design))
 
     def measure(self, analysis: Analysis, design: str) -> Uncertainty:
@@ -200,14 +209,17 @@ class Study:
         }
 
 
-def make_study(panel: Panel, options: Options) -> Study:
-    """Settle the inference and measure the units' own noise."""
+def make_study(panel: Panel, options: Options, *, jackknife: bool = True) -> Study:
+    """Settle the inference and measure the units' own noise.
+
+    ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own.
+    """
     inference = options.get("inference", "by-design")
     asked = resolve_replicates(options.get("replicates"), inference, ("bootstrap",), DRAWS)
     return Study(
         panel,
         own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),
-        design_of(panel, inference),
+        design_of(panel, inference, jackknife=jackknife),
         DRAWS if asked is None else asked,
         options.get("seed", 0),
         options.get("conf_level", 0.95),
@@ -382,7 +394,7 @@ def estimators_table(
     """The estimate beside the other estimators', all with the same inference."""
     rows = [{"estimator": method, **study.row(analysis.fit.effect, analysis.uncertainty)}]
     for name, build in foils.items():
-        other = study.analyse(build)
+        other = study.analyse(build, every_placebo=False)
         rows.append({"estimator": name, **study.row(other.fit.effect, other.uncertainty)})
     return pd.DataFrame(rows)
 

@@ -67,15 +67,17 @@ def demeaned(
     )
 
 
-def resolve_block(panel: Panel, block: int | None) -> int:
+def resolve_block(panel: Panel, block: int | None, minimum: int = 2) -> int:
     """Periods a block, checked against the history."""
     if block is None:
-        return panel.default_block()
-    if block < 1 or panel.n_pre // block < 2:
+        block = panel.default_block()
+    if block < 1 or panel.n_pre // block < minimum:
         raise DataError(
             f"block is {block}, with {panel.n_pre} periods before the launch.",
-            "The fit needs two blocks or more.",
-            f"Use a block between 1 and {panel.n_pre // 2}.",
+            f"The fit needs {minimum} blocks or more.",
+            f"Use a block between 1 and {panel.n_pre // minimum}."
+            if panel.n_pre >= minimum
+            else "Add periods before the launch.",
         )
     return block
 
