@@ -15,6 +15,7 @@ from noholdout_shared.errors import ConvergenceError, DataError, DesignError, No
 
 from noholdout import __version__
 from noholdout.commands.benchmark import benchmark
+from noholdout.commands.calibrate import CONTEXT, calibrate
 from noholdout.commands.compare import compare
 from noholdout.commands.demo import demo
 from noholdout.commands.did import did
@@ -56,6 +57,8 @@ for command in (
     uplift,
 ):
     app.command(name=command.__name__.replace("_", "-"))(command)
+# It passes flags on to the method's own command.
+app.command(name="calibrate", context_settings=CONTEXT)(calibrate)
 
 
 def _version(asked: bool) -> None:

@@ -55,7 +55,7 @@ def render_page(board: pd.DataFrame, facts: Mapping[str, Any]) -> str:
 def _sections(board: pd.DataFrame) -> list[dict[str, Any]]:
     sections = []
     keys = ["design", "scenario", "severity", "n_users"]
-    for (design, scenario, severity, n_users), rows in board.groupby(keys, sort=False):
+    for (design, scenario, _, n_users), rows in board.groupby(keys, sort=False):
         records = as_dicts(rows)
         sections.append(
             {

@@ -1,0 +1,55 @@
+"""Placebo treatments: the coin is flipped again, so that nobody was treated in truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.estimate import Estimate
+from noholdout_shared.input import binary, numeric
+
+from noholdout.calibrate.planting import (
+    Trial,
+    expected_effects,
+    generator,
+    plant,
+    shuffled,
+)
+
+
+class UpliftPlacebos:
+    """The treatment in random order; effects are the same for everyone who has room for one."""
+
+    def __init__(
+        self, frame: pd.DataFrame, arguments: Mapping[str, Any], replications: int, seed: int
+    ) -> None:
+        self.arguments, self.seed, self.frame = dict(arguments), seed, frame
+        self.treated = binary(frame, arguments["treatment"])
+        cluster = arguments.get("cluster")
+        self.groups = None if cluster is None else frame[cluster].astype(str).to_numpy()
+        self.planted = self.placebos = self.apart = tuple(range(replications))
+        self.note = f"the treatment in random order among all {len(frame):,} rows"
+
+    def trial(self, number: int, effect: float) -> Trial:
+        """See :class:`~noholdout.calibrate.planting.Placebos`."""
+        rng, names = generator(self.seed, number), self.arguments
+        propensity = names.get("propensity")
+        if isinstance(propensity, str):
+            chance = numeric(self.frame, propensity, "Propensity")
+            treated = (rng.random(chance.size) < chance).astype(int)
+        else:
+            treated = shuffled(self.treated, self.groups, rng)
+        frame = self.frame.copy()
+        frame[names["treatment"]] = treated
+        y = frame[names["outcome"]].to_numpy(dtype=float)
+        own = expected_effects(y, effect, np.ones(y.size))
+        frame[names["outcome"]] = plant(y, own, treated == 1, rng.random(y.size))
+        return Trial(frame, names, own)
+
+    def truth(self, trial: Trial, effect: float, found: Estimate) -> float:
+        """The mean effect on those whom the estimate chose."""
+        assert trial.effects is not None
+        top = found.scores["top"].to_numpy()  # type: ignore[attr-defined]
+        return float(top @ trial.effects / top.sum())
