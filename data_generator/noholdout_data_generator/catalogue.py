@@ -25,6 +25,7 @@ GENERAL = (
         revealed_by="there is nothing to reveal",
         turn=lambda s: UserKnobs(),
         severities=(),
+        is_bias=False,
     ),
     Scenario(
         name="null",
@@ -36,6 +37,7 @@ GENERAL = (
         revealed_by="there is nothing to reveal",
         turn=lambda s: (UserKnobs(effect_scale=0.0), TelemetryKnobs(effect_scale=0.0)),
         severities=(),
+        is_bias=False,
     ),
 )
 
@@ -81,6 +83,7 @@ DID = (
         revealed_by="the number of clusters",
         turn=lambda s: UserKnobs(n_workspaces=6, shock_scale=s),
         max_severity=4.0,
+        is_bias=False,
     ),
     Scenario(
         name="did-spill-over",
@@ -157,13 +160,13 @@ RDD = (
     Scenario(
         name="rdd-rounded-scores",
         design="rdd",
-        breaks="The log keeps steps of 0.05 only, which hides how the curve bends at the cutoff.",
-        equation="score = floor(c / 0.05) 0.05; p -= k (1 - exp(-((c - 0.85)/0.06)²)), c < 0.85",
+        breaks="The log keeps steps of 0.025 only, which hides a dip just below the cutoff.",
+        equation="score = floor(c / 0.025) 0.025; p -= k d² exp(1 - d²), d = (c - 0.85) / 0.03 < 0",
         dial="k",
         revealable=True,
         revealed_by="few distinct scores near the cutoff",
         turn=lambda s: UserKnobs(
-            score_step=0.05, bend=amount("rdd-rounded-scores", s), bend_width=0.06
+            score_step=0.025, bend=amount("rdd-rounded-scores", s), bend_width=0.03
         ),
     ),
     Scenario(
@@ -171,22 +174,22 @@ RDD = (
         design="rdd",
         breaks="Staff overrule the router: a share on each side gets the other model.",
         equation="routed = [score < 0.85] xor [U < k]",
-        dial="k; the sharp bias is -2 k × 6 points",
+        dial="k; the sharp bias is -12 k points, so k = 1/2 is 2.5 standard errors and the end",
         revealable=True,
         revealed_by="the flag against the score, where the flag is given",
         turn=lambda s: UserKnobs(override_share=amount("rdd-overrides", s)),
-        severities=(1.0, 2.0, 3.0),
-        max_severity=3.5,
+        severities=(1.0, 2.0, 2.5),
+        max_severity=2.5,
     ),
     Scenario(
         name="rdd-curvature",
         design="rdd",
-        breaks="The curve bends sharply just below the cutoff.",
-        equation="p -= k (1 - exp(-((c - 0.85) / 0.03)²)) for c < 0.85",
+        breaks="The curve dips sharply just below the cutoff.",
+        equation="p -= k d² exp(1 - d²), d = (c - 0.85) / 0.02 < 0",
         dial="k",
         revealable=True,
         revealed_by="the bandwidth sweep and higher orders",
-        turn=lambda s: UserKnobs(bend=amount("rdd-curvature", s), bend_width=0.03),
+        turn=lambda s: UserKnobs(bend=amount("rdd-curvature", s), bend_width=0.02),
     ),
     Scenario(
         name="rdd-second-rule",
@@ -249,6 +252,7 @@ SYNTHETIC_CONTROL = (
         turn=lambda s: TelemetryKnobs(
             history_days=90 if s == 0 else min(90, max(7, round(42 / s)))
         ),
+        is_bias=False,
     ),
     Scenario(
         name="synthetic-control-everyone",
@@ -286,6 +290,7 @@ UPLIFT = (
         revealed_by="the ranking's gain on users who did not make it",
         turn=lambda s: UserKnobs(prompt_spread=0.0),
         severities=(1.0,),
+        is_bias=False,
     ),
     Scenario(
         name="uplift-sleeping-dogs",
@@ -296,16 +301,21 @@ UPLIFT = (
         revealable=True,
         revealed_by="the effect among those ranked last",
         turn=lambda s: UserKnobs(prompt_shift=-0.015 * s),
+        is_bias=False,
     ),
     Scenario(
         name="uplift-confounded-assignment",
         design="uplift",
-        breaks="The prompt was given more to users who complete more anyway.",
-        equation="logit P(prompt) = k (base - mean) / 0.145",
+        breaks="Support gave the prompt to users who complete more, by what it saw and by hunch.",
+        equation="logit P(prompt) = (base - mean)/0.29 + H - 1/2 and p += k (H - 1/2), H hidden",
         dial="k",
         revealable=True,
-        revealed_by="features differ between the arms",
-        turn=lambda s: UserKnobs(prompt_selection=amount("uplift-confounded-assignment", s)),
+        revealed_by="features differ between the arms of what should be a coin flip",
+        turn=lambda s: UserKnobs(
+            prompt_selection=0.5,
+            prompt_hidden=1.0,
+            hidden_outcome=amount("uplift-confounded-assignment", s),
+        ),
     ),
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
+from typing import get_args
 
 import pandas as pd
 from noholdout_shared.errors import DataError
@@ -73,10 +75,11 @@ def generate(
     DataError
         An unknown scenario or launch, or a number out of bounds.
     """
+    check_request(n_users, seed, launch)
     chosen = choose(scenario, severity)
     sums = UserTruth()
     parts = list(stream_users(n_users, seed, chosen, sums))
-    panel = draw_telemetry(_check_seed(seed), launch, chosen.telemetry)
+    panel = draw_telemetry(seed, launch, chosen.telemetry)
     truth = assemble_truth(n_users, seed, chosen, launch, sums, telemetry_truth(panel))
     users = pd.concat([part[0] for part in parts], ignore_index=True)
     own = pd.concat([part[1] for part in parts], ignore_index=True)
@@ -87,8 +90,7 @@ def stream_users(
     n_users: int, seed: int, scenario: Chosen, sums: UserTruth
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Yield the users and their own effects block by block, adding to ``sums`` on the way."""
-    check_users(n_users)
-    world = draw_world(_check_seed(seed), scenario.users)
+    world = draw_world(seed, scenario.users)
     for block_number in range(-(-n_users // BLOCK)):
         block = draw_block(seed, block_number, world, scenario.users)
         rows = slice(0, min(BLOCK, n_users - block_number * BLOCK))
@@ -126,9 +128,12 @@ def assemble_truth(
     return {"asked": asked} | with_population(sample, population_truth(scenario))
 
 
-def check_users(n_users: int) -> None:
-    """Raise a DataError unless ``n_users`` is a whole number within bounds."""
-    if isinstance(n_users, bool) or not isinstance(n_users, int):
+def check_request(n_users: int, seed: int, launch: str) -> None:
+    """Raise a DataError unless the numbers are whole and within bounds and the launch is known."""
+    if launch not in get_args(Launch):
+        known = ", ".join(get_args(Launch))
+        raise DataError(f"There is no launch {launch!r}.", "", f"Known: {known}.")
+    if not _is_whole(n_users):
         raise DataError(f"n_users is {n_users!r}.", "", "Give a whole number, such as 10000.")
     if not MIN_USERS <= n_users <= MAX_USERS:
         raise DataError(
@@ -136,9 +141,9 @@ def check_users(n_users: int) -> None:
             "Below 100 users most weeks and workspaces would be empty.",
             f"Give a number from {MIN_USERS} to {MAX_USERS:,}.",
         )
-
-
-def _check_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not _is_whole(seed) or seed < 0:
         raise DataError(f"The seed is {seed!r}.", "", "Give a whole number from 0 up.")
-    return seed
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)

@@ -37,15 +37,16 @@ class UserKnobs:
     score_step
         The log cuts scores down to multiples of this.
     bend, bend_width
-        Height and width of a smooth bend of the curve just below the cutoff.
+        Depth and place of a smooth dip of the curve just below the cutoff.
     override_share
         Share of users on each side of the cutoff who are routed against the rule.
     second_rule
         What a second rule at the same cutoff adds below it.
     prompt_spread, prompt_shift
         A factor on the prompt effect's deviations from 4 points; an addition to all of them.
-    prompt_selection
-        Logit slope of getting the new prompt on the user's standardised base probability.
+    prompt_selection, prompt_hidden
+        Logit of getting the new prompt: slope on the user's standardised base probability, and
+        on being of the hidden half.
     """
 
     n_workspaces: int = 50
@@ -72,6 +73,7 @@ class UserKnobs:
     prompt_spread: float = 1.0
     prompt_shift: float = 0.0
     prompt_selection: float = 0.0
+    prompt_hidden: float = 0.0
 
 
 @dataclass(frozen=True)

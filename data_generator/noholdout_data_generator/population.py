@@ -1,7 +1,8 @@
 """The population's truths: expectations over data sets, kept as constants in population.json.
 
-``python -m noholdout_data_generator.population`` draws them again: sample truths averaged over
-fixed seeds, weighted by the rows that each rests on.
+``python -m noholdout_data_generator.draw_population`` draws the file again. It holds the clean
+product's truths, and for each scenario those designs whose truths the scenario moves by more
+than 0.01 points, at a few severities; between these the truth is interpolated.
 """
 
 from __future__ import annotations
@@ -13,53 +14,38 @@ from typing import Any
 
 from noholdout_data_generator.scenarios import Chosen
 
+Tree = dict[str, Any]
+
 FILE = Path(__file__).with_name("population.json")
 
 
 @cache
-def _stored() -> dict[str, Any]:
-    return json.loads(FILE.read_text())
+def stored() -> Tree:
+    """The file's content: ``clean``, and ``scenarios`` by name and severity."""
+    content: Tree = json.loads(FILE.read_text())
+    return content
 
 
-def population_truth(scenario: Chosen) -> dict[str, Any]:
-    """The population's truths of a scenario, in the layout of the sample's."""
-    stored = _stored()
-    return stored.get(scenario.scenario.name, stored["clean"])
+def population_truth(chosen: Chosen) -> Tree:
+    """The population's truths of a scenario at a severity, in the layout of the sample's."""
+    clean: Tree = stored()["clean"]
+    drawn: Tree = stored()["scenarios"].get(chosen.scenario.name, {})
+    if not drawn:
+        return clean
+    severities = sorted(float(s) for s in drawn)
+    below = max(s for s in severities if s <= chosen.severity)
+    above = min(s for s in severities if s >= chosen.severity)
+    share = 0.0 if above == below else (chosen.severity - below) / (above - below)
+    low, high = clean | drawn[f"{below:g}"], clean | drawn[f"{above:g}"]
+    mixed: Tree = combine([low, high], lambda values: (1 - share) * values[0] + share * values[1])
+    return mixed
 
 
-SEEDS, USERS = 120, 65_536
-
-
-def draw_population(scenario: Chosen, seeds: int = SEEDS) -> dict[str, Any]:
-    """Average the sample truths of many data sets; every data set weighs the same."""
-    from noholdout_data_generator.generate import sample_truth
-
-    trees = [sample_truth(USERS, 10_000 + k, scenario, "pinned") for k in range(seeds)]
-    return _average(trees)
-
-
-def _average(nodes: list[Any]) -> Any:
+def combine(nodes: list[Any], how: Any) -> Any:
+    """Trees of one layout as one: ``how`` takes the numbers at a place, rounded to 6 decimals."""
     first = nodes[0]
+    if isinstance(first, dict):
+        return {key: combine([node[key] for node in nodes], how) for key in first}
     if isinstance(first, list):
-        return [_average(list(rows)) for rows in zip(*nodes, strict=True)]
-    if not isinstance(first, dict):
-        return None
-    merged = {
-        k: _average([n[k] for n in nodes]) for k in first if isinstance(first[k], dict | list)
-    }
-    if "sample" in first:
-        known = [n["sample"] for n in nodes if n["sample"] is not None]
-        merged["population"] = round(sum(known) / len(known), 6) if known else None
-    return merged
-
-
-def main() -> None:
-    """Write population.json again."""
-    from noholdout_data_generator.scenarios import choose
-
-    stored = {"clean": draw_population(choose("clean", 1.0))}
-    FILE.write_text(json.dumps(stored, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        return [combine(list(rows), how) for rows in zip(*nodes, strict=True)]
+    return round(float(how(nodes)), 6) + 0.0

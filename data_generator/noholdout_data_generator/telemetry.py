@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.errors import DataError
 
 from noholdout_data_generator.equations import clip_probability
 from noholdout_data_generator.knobs import TelemetryKnobs
@@ -89,10 +88,6 @@ class Telemetry:
 
 def draw_telemetry(seed: int, launch: Launch, knobs: TelemetryKnobs) -> Telemetry:
     """Draw the panel; only who is upgraded, and what follows from it, depends on ``launch``."""
-    if launch not in get_args(Launch):
-        raise DataError(
-            f"There is no launch {launch!r}.", "", f"Known: {', '.join(get_args(Launch))}."
-        )
     count = knobs.n_workspaces
     region = stream(seed, "telemetry_workspaces").permutation(np.arange(count) % len(REGIONS))
     who = "everyone" if knobs.everyone else launch
@@ -105,8 +100,11 @@ def draw_telemetry(seed: int, launch: Launch, knobs: TelemetryKnobs) -> Telemetr
     size = stream(seed, "telemetry_tasks").uniform(TASKS_LOW, TASKS_HIGH, count)
     load = WEEKDAY_LOAD[days % 7]
     tasks = stream(seed, "telemetry_load").poisson(size[:, None] * load[None, :])
-    completed = stream(seed, "telemetry_outcome").binomial(tasks, np.where(upgraded, p1, p0))
-    side = _side_columns(stream(seed, "telemetry_side"), tasks, completed, upgraded)
+    # Both outcomes are drawn, so that a workspace's numbers don't depend on who else is upgraded.
+    outcomes = stream(seed, "telemetry_outcome")
+    old, new = outcomes.binomial(tasks, p0), outcomes.binomial(tasks, p1)
+    completed = np.where(upgraded, new, old)
+    side = _side_columns(stream(seed, "telemetry_side"), tasks, old, new, upgraded)
     failed = tasks - completed
     lost = stream(seed, "telemetry_trap").binomial(failed, knobs.lost_failures) * upgraded
     frame = _frame(workspace_names(count), days, region, upgraded, tasks - lost, completed, side)
@@ -186,18 +184,25 @@ def iso_date(day: int) -> str:
 
 
 def _side_columns(
-    rng: np.random.Generator, tasks: np.ndarray, completed: np.ndarray, upgraded: np.ndarray
+    rng: np.random.Generator,
+    tasks: np.ndarray,
+    old: np.ndarray,
+    new: np.ndarray,
+    upgraded: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    share = completed / np.maximum(tasks, 1)
-    thumbs = rng.binomial(tasks, np.clip(0.20 + 0.42 * share, 0.02, 0.98))
-    minutes = 7.5 * np.exp(-0.15 * share + rng.normal(0.0, 0.05, tasks.shape))
-    minutes = minutes * np.where(upgraded, 1.06, 1.0)
-    cost = tasks * 0.011 * np.where(upgraded, 1.35, 1.0)
+    """Columns that follow from the tasks and their completion; the new model costs more."""
+    counted = np.maximum(tasks, 1)
+    noise = rng.normal(0.0, 1.0, (2, *tasks.shape))
+    active = np.maximum(1, rng.binomial(tasks, 0.36))
+    thumbs = [rng.binomial(tasks, 0.20 + 0.42 * done / counted) for done in (old, new)]
+    share = np.where(upgraded, new, old) / counted
+    minutes = 7.5 * np.exp(-0.15 * share + 0.05 * noise[0]) * np.where(upgraded, 1.06, 1.0)
+    cost = 0.011 * tasks * np.exp(0.06 * noise[1]) * np.where(upgraded, 1.35, 1.0)
     return {
-        "active_users": np.maximum(1, rng.binomial(tasks, 0.36)),
-        "thumbs_up_rate": np.round(thumbs / np.maximum(tasks, 1), 6),
+        "active_users": active,
+        "thumbs_up_rate": np.round(np.where(upgraded, thumbs[1], thumbs[0]) / counted, 6),
         "session_minutes": np.round(minutes, 3),
-        "cost_usd": np.round(cost * np.exp(rng.normal(0.0, 0.06, tasks.shape)), 2),
+        "cost_usd": np.round(cost, 2),
     }
 
 

@@ -28,7 +28,7 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
         no overlap           certain_base [always opts in]
         nonlinear selection  curved_outcome (z² - 1/3)
         gamed scores         savvy_base (V - savvy_share)         V = 1 for the savvy
-        curvature            bend exp(-((c - 0.85) / bend_width)²) - bend, for c < 0.85
+        curvature            -bend d² exp(1 - d²), d = (c - 0.85) / bend_width, for c < 0.85
         second rule          second_rule [score < 0.85]
     """
     week, confidence = profile.week, profile.confidence
@@ -43,8 +43,8 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
         added += knobs.certain_base * certain(profile)
     added += knobs.curved_outcome * curve(week)
     added += knobs.savvy_base * (is_savvy(profile, knobs) - knobs.savvy_share)
-    distance = np.minimum(confidence - eq.CUTOFF, 0.0) / knobs.bend_width
-    added += knobs.bend * np.expm1(-(distance**2))
+    square = (np.minimum(confidence - eq.CUTOFF, 0.0) / knobs.bend_width) ** 2
+    added -= knobs.bend * square * np.exp(1.0 - square)
     added += knobs.second_rule * (profile.score < eq.CUTOFF)
     return added
 
@@ -84,7 +84,9 @@ def route(profile: Profile, rng: np.random.Generator, knobs: UserKnobs) -> np.nd
 def prompt_probability(profile: Profile, knobs: UserKnobs) -> np.ndarray:
     """P(new prompt): one half unless the assignment is confounded."""
     base = eq.base_probability(profile.tier, profile.week, profile.confidence) - eq.BASE
-    return 1.0 / (1.0 + np.exp(-knobs.prompt_selection * base / BASE_SD))
+    index = knobs.prompt_selection * base / BASE_SD
+    index = index + knobs.prompt_hidden * (is_hidden(profile) - 0.5)
+    return np.asarray(1.0 / (1.0 + np.exp(-index)))
 
 
 def is_hidden(profile: Profile) -> np.ndarray:

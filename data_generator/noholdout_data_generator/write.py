@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -13,7 +13,7 @@ import pandas as pd
 from noholdout_shared.errors import DataError
 from noholdout_shared.progress import track
 
-from noholdout_data_generator.generate import assemble_truth, check_users, stream_users
+from noholdout_data_generator.generate import assemble_truth, check_request, stream_users
 from noholdout_data_generator.scenarios import choose
 from noholdout_data_generator.telemetry import Launch, draw_telemetry
 from noholdout_data_generator.truth import UserTruth, telemetry_truth
@@ -40,7 +40,6 @@ def write(
     severity: float = 1.0,
     launch: Launch = "pinned",
     format: Format = "csv",
-    chunk_users: int = 8 * BLOCK,
     progress: bool = False,
 ) -> list[Path]:
     """Draw one synthetic product straight into files: what ``noholdout generate`` does.
@@ -53,8 +52,6 @@ def write(
         As in ``generate()``, with the same rows.
     format
         ``csv`` or ``parquet``, of the three tables; the truth is JSON.
-    chunk_users
-        Rows handed to the file at a time; the files don't depend on it.
     progress
         Show a bar on stderr once two seconds have passed.
 
@@ -65,11 +62,9 @@ def write(
     """
     if format not in get_args(Format):
         raise DataError(f"There is no format {format!r}.", "", "Known formats: csv, parquet.")
-    if chunk_users < 1:
-        raise DataError(f"chunk_users is {chunk_users}.", "", "Give a whole number from 1 up.")
-    check_users(n_users)
-    folder = _folder(out)
+    check_request(n_users, seed, launch)
     chosen = choose(scenario, severity)
+    folder = _folder(out)
     panel = draw_telemetry(seed, launch, chosen.telemetry)
     sums = UserTruth()
     blocks = stream_users(n_users, seed, chosen, sums)
@@ -77,7 +72,7 @@ def write(
     total = -(-n_users // BLOCK)
     open_writer = _csv_writer if format == "csv" else _parquet_writer
     with open_writer(folder, n_users) as writer:
-        for users, own in _rechunk(track(blocks, label, total=total), chunk_users):
+        for users, own in track(blocks, label, total=total):
             writer.add("users", users)
             writer.add("truth_users", own)
         writer.add("telemetry", panel.frame)
@@ -99,34 +94,6 @@ def _folder(out: str | Path) -> Path:
             "Name another with --out.",
         ) from error
     return folder
-
-
-Pair = tuple[pd.DataFrame, pd.DataFrame]
-
-
-def _rechunk(blocks: Iterable[Pair], size: int) -> Iterator[Pair]:
-    """The same rows in pieces of ``size``."""
-    held: list[Pair] = []
-    rows = 0
-    for pair in blocks:
-        held.append(pair)
-        rows += len(pair[0])
-        if rows < size:
-            continue
-        users, own = _join(held)
-        whole = rows - rows % size
-        for start in range(0, whole, size):
-            yield users.iloc[start : start + size], own.iloc[start : start + size]
-        held, rows = [(users.iloc[whole:], own.iloc[whole:])], rows - whole
-    if rows:
-        yield _join(held)
-
-
-def _join(held: list[Pair]) -> Pair:
-    if len(held) == 1:
-        return held[0]
-    users, own = zip(*held, strict=True)
-    return pd.concat(users, ignore_index=True), pd.concat(own, ignore_index=True)
 
 
 class _Csv:
