@@ -7,10 +7,11 @@ from typing import Any
 
 from noholdout_shared.input import Missing, resolve_replicates
 
-from noholdout_rdd.estimators.local_polynomial import Design, local_polynomial
+from noholdout_rdd.estimators.local_polynomial import local_polynomial
+from noholdout_rdd.estimators.options import Design
 from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import Selector
-from noholdout_rdd.kernels.local import Kernel, Variance
+from noholdout_rdd.kernels.local import ClusterSums, Kernel, Variance
 from noholdout_rdd.result import RddEstimate
 from noholdout_rdd.threshold_data import MixedBin, TreatedSide
 
@@ -32,7 +33,10 @@ def estimate(
     variance: Variance | None = None,
     covariates: Sequence[str] = (),
     other_rules: Sequence[str] = (),
+    costs: Sequence[str] = (),
+    step: float | None = None,
     cluster: str | None = None,
+    cluster_sums: ClusterSums = "apart",
     weights: str | None = None,
     donut: float | None = None,
     mixed_bin: MixedBin = "keep",
@@ -74,7 +78,10 @@ def estimate(
         variance=variance,
         covariates=covariates,
         other_rules=other_rules,
+        costs=costs,
+        step=step,
         cluster=cluster,
+        cluster_sums=cluster_sums,
         weights=weights,
         donut=donut,
         mixed_bin=mixed_bin,

@@ -13,7 +13,7 @@ from noholdout_shared.inference import Interval, interval
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
-from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, weights_variance
+from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, jump_variance
 from noholdout_rdd.threshold_data import ThresholdData
 
 Inference = Literal["robust", "conventional", "honest"]
@@ -166,23 +166,26 @@ def nearest_scores(data: ThresholdData, count: int) -> float:
     return 1.001 * width if width > 0 else 1.0
 
 
-def difference(one: Effect, other: Effect) -> tuple[float, float]:
+def difference(one: Effect, other: Effect, spec: Spec) -> tuple[float, float]:
     """Difference of two bias-corrected effects on the same rows, and its standard error."""
     a, b = one.pair.corrected, other.pair.corrected
     value = one.sign * (a.estimate - b.estimate)
-    return value, float(np.sqrt(contrast_variance(a, b, one.sides, one.pair.mix)))
+    return value, float(np.sqrt(contrast_variance(a, b, one.sides, one.pair.mix, spec)))
 
 
-def contrast_variance(one: Jump, other: Jump, sides: tuple[Side, Side], mix: np.ndarray) -> float:
+def contrast_variance(
+    one: Jump, other: Jump, sides: tuple[Side, Side], mix: np.ndarray, spec: Spec
+) -> float:
     """Variance of the difference of two jumps on the same rows."""
-    total = 0.0
+    weights, noise = [], []
     for k, side in enumerate(sides):
         n = max(one.weights[k].size, other.weights[k].size)
-        weights = np.zeros(n)
-        weights[: one.weights[k].size] += one.weights[k]
-        weights[: other.weights[k].size] -= other.weights[k]
-        total += weights_variance(weights, mix @ side.noise(n), side.clusters, 0)
-    return total
+        row = np.zeros(n)
+        row[: one.weights[k].size] += one.weights[k]
+        row[: other.weights[k].size] -= other.weights[k]
+        weights.append(row)
+        noise.append(mix @ side.noise(n))
+    return jump_variance(sides, weights, noise, 0, spec.cluster_sums)
 
 
 def fit_honest(effect: Effect, spec: Spec, smoothness: float | None) -> HonestJump | None:

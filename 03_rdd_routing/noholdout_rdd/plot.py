@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from noholdout_shared import style
+from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
 
 from noholdout_rdd.inference import Effect
@@ -139,5 +140,45 @@ def plot_placebos(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(str(estimate.settings["running"]))
     ax.set_ylabel("jump" + (" (points)" if estimate.proportion else ""))
     ax.set_title("Jumps where nothing switches")
+    ax.legend(loc="best")
+    return ax
+
+
+def plot_price(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
+    """The change in the outcome per 1,000 users over new cutoffs, faint beyond the reach."""
+    if "price" not in estimate.tables:
+        raise DataError(
+            "This estimate holds no price of the threshold.",
+            "",
+            "Estimate again with costs=[...] or step=....",
+        )
+    ax = style.axes(ax)
+    table = estimate.tables["price"]
+    name, cutoff = estimate.outcome, float(estimate.settings["cutoff"])
+    here = pd.DataFrame(
+        [{"cutoff": cutoff, f"{name}_change": 0.0, f"{name}_low": 0.0, f"{name}_high": 0.0}]
+    )
+    full = pd.concat([table, here]).sort_values("cutoff")
+    ax.fill_between(
+        full["cutoff"], full[f"{name}_low"], full[f"{name}_high"], color=style.FAINT, alpha=0.5
+    )
+    ax.plot(full["cutoff"], full[f"{name}_change"], style.COUNTERFACTUAL_LINE, color=style.NEUTRAL)
+    near = full[(full["cutoff"] - cutoff).abs() <= estimate.settings["price_reach"] * (1 + 1e-9)]
+    ax.fill_between(
+        near["cutoff"], near[f"{name}_low"], near[f"{name}_high"], color=style.TREATED, alpha=0.25
+    )
+    ax.plot(
+        near["cutoff"],
+        near[f"{name}_change"],
+        color=style.TREATED,
+        marker="o",
+        ms=4,
+        label="within the data's reach",
+    )
+    ax.axhline(0, color=style.NEUTRAL, linewidth=1)
+    style.mark_launch(ax, cutoff, "cutoff now")
+    ax.set_xlabel(f"new cutoff of {estimate.settings['running']}")
+    ax.set_ylabel(f"{name} per 1,000 users")
+    ax.set_title("What moving the cutoff would change")
     ax.legend(loc="best")
     return ax

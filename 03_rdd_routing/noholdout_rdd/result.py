@@ -16,7 +16,7 @@ class RddEstimate(Estimate):
     """The jump at a cutoff.
 
     Tables: ``bandwidths``, ``variants``, ``sweep``, ``placebo_cutoffs``, ``binned_means``,
-    ``fits``.
+    ``fits``; with costs or a step also ``price``.
     """
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -30,6 +30,12 @@ class RddEstimate(Estimate):
         from noholdout_rdd.plot import plot_sweep
 
         return plot_sweep(self, ax)
+
+    def plot_price(self, ax: Axes | None = None) -> Axes:
+        """What moving the cutoff would change; needs the table ``price``."""
+        from noholdout_rdd.plot import plot_price
+
+        return plot_price(self, ax)
 
     def plot_placebos(self, ax: Axes | None = None) -> Axes:
         """The jump beside jumps where nothing switches."""

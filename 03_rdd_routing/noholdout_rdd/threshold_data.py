@@ -41,8 +41,8 @@ class ThresholdData:
         Rows below the cutoff, and rows at or above it. ``values``: outcome, then covariates.
     treatment
         Treatment actually received, left and right in the sides' order, or ``None``.
-    other_rules
-        Other treatments by column, left and right.
+    other_rules, costs
+        Other treatments, and costs, by column, left and right.
     mixed_rows, mixed_score
         Rows at the one score by the cutoff that alone mixes both arms (0 when there is none).
     sign
@@ -62,6 +62,7 @@ class ThresholdData:
     proportion: bool
     settings: dict[str, Any] = field(default_factory=dict)
     other_rules: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    costs: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     mixed_rows: int = 0
     mixed_score: float = float("nan")
 
@@ -90,13 +91,14 @@ class Columns:
     treatment: str | None = None
     covariates: tuple[str, ...] = ()
     other_rules: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
     cluster: str | None = None
     weights: str | None = None
 
     def named(self) -> list[str | None]:
         """All columns, those left out as ``None``."""
         first = [self.outcome, self.running, self.treatment, self.cluster, self.weights]
-        return [*first, *self.covariates, *self.other_rules]
+        return [*first, *self.covariates, *self.other_rules, *self.costs]
 
     def refuse_reuse(self) -> None:
         """Raise a DataError when the score plays another part too."""
@@ -106,6 +108,7 @@ class Columns:
             "cluster": (self.cluster,),
             "covariates": self.covariates,
             "other rules": self.other_rules,
+            "a cost": self.costs,
         }
         for part, columns in parts.items():
             if self.running in columns:
@@ -150,6 +153,7 @@ def read_threshold(
     if columns.treatment is not None:
         received = binary_column(frame, columns.treatment).astype(float)
     others = {c: numeric(frame, c, "Other rule") for c in columns.other_rules}
+    costs = {c: numeric(frame, c, "Cost") for c in columns.costs}
     coded, n_clusters = _clusters(frame, columns.cluster)
     sampling = positive_weights(frame, columns.weights)
     settings: dict[str, Any] = {**rows.settings, "cutoff": cutoff, "treated_side": treated_side}
@@ -190,6 +194,7 @@ def read_threshold(
         proportion=is_proportion(y),
         settings={**settings, **left_out},
         other_rules={name: split(column) for name, column in others.items()},
+        costs={name: split(column) for name, column in costs.items()},
         mixed_rows=0 if received is None else int(mixed.sum()),
         mixed_score=float(score[mixed][0]) if mixed.any() else float("nan"),
     )

@@ -59,7 +59,18 @@ def rdd(
         str | None,
         typer.Option(help="Columns of other treatments that must not jump there, commas between."),
     ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(help="Cost columns (dollars, seconds): price moves of the cutoff."),
+    ] = None,
+    step: Annotated[
+        float | None, typer.Option(help="Smallest move of the cutoff to price, such as 0.01.")
+    ] = None,
     cluster: opt.Cluster = None,
+    cluster_sums: Annotated[
+        Literal["apart", "joint"],
+        typer.Option(help="Sum residuals of a cluster on each side apart, or over both."),
+    ] = "apart",
     weights: opt.Weights = None,
     donut: Annotated[
         float | None, typer.Option(help="Leave out rows within this distance of the cutoff.")
@@ -108,7 +119,10 @@ def rdd(
         variance=variance,
         covariates=opt.columns(covariates),
         other_rules=opt.columns(other_rules),
+        costs=opt.columns(costs),
+        step=step,
         cluster=cluster,
+        cluster_sums=cluster_sums,
         weights=weights,
         donut=donut,
         mixed_bin=mixed_bin,

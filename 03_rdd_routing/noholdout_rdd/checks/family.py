@@ -86,7 +86,7 @@ def _tests(
             (
                 "curvature",
                 stability.CURVATURE_HOLDS,
-                lambda: stability.curvature_check(data, effect, honest, conf_level),
+                lambda: stability.curvature_check(data, effect, spec, honest, conf_level),
             )
         )
     if data.covariate_names:

@@ -25,9 +25,15 @@ CURVATURE_HOLDS = "The curve bends no more near the cutoff than the bias correct
 
 
 def _compare(
-    name: str, assumption: str, effect: Effect, other: Effect, found: str, todo: str
+    name: str,
+    assumption: str,
+    effect: Effect,
+    other: Effect,
+    spec: Spec,
+    found: str,
+    todo: str,
 ) -> HypothesisCheck:
-    value, error = difference(other, effect)
+    value, error = difference(other, effect, spec)
     if not error > 0:
         raise SparseWindow(max(other.h), 0, 2)
     p_value = two_sided_p(value / error)
@@ -47,6 +53,7 @@ def polynomial_check(data: ThresholdData, effect: Effect, spec: Spec) -> Hypothe
         POLYNOMIAL_HOLDS,
         effect,
         other,
+        spec,
         f"A {word} fit gives {effect_text(other.corrected, data.proportion)}",
         "The curve bends near the cutoff, so the answer depends on the fit. Prefer the honest "
         "interval, or a narrower bandwidth.",
@@ -78,6 +85,7 @@ def bandwidth_check(data: ThresholdData, effect: Effect, spec: Spec) -> Hypothes
         BANDWIDTH_HOLDS,
         effect,
         half,
+        spec,
         f"Half the bandwidth gives {effect_text(half.corrected, data.proportion)}",
         "The wide window mixes in rows that follow another curve. See the table sweep, and "
         "prefer the narrower bandwidth.",
@@ -112,6 +120,7 @@ def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCh
         DONUT_HOLDS,
         effect,
         other,
+        spec,
         f"Without the rows within {hole:.3g} of the cutoff the effect is "
         f"{effect_text(other.corrected, data.proportion)}",
         "The rows at the cutoff behave unlike their neighbours: scores gamed, or rounded after "
@@ -130,13 +139,13 @@ def _without(side: Side, hole: float) -> Side:
 
 
 def curvature_check(
-    data: ThresholdData, effect: Effect, honest: HonestJump, conf_level: float
+    data: ThresholdData, effect: Effect, spec: Spec, honest: HonestJump, conf_level: float
 ) -> HypothesisCheck:
     """The robust answer, which corrects the bias, against the honest one, which bounds it."""
     jump = Jump(honest.weights, honest.estimate, honest.std_error**2)
     value = effect.sign * (effect.pair.corrected.estimate - honest.estimate)
     error = float(
-        np.sqrt(contrast_variance(effect.pair.corrected, jump, effect.sides, effect.pair.mix))
+        np.sqrt(contrast_variance(effect.pair.corrected, jump, effect.sides, effect.pair.mix, spec))
     )
     if not error > 0:
         raise SparseWindow(honest.bandwidth, 0, 2)

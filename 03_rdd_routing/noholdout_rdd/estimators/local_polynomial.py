@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-import pandas as pd
-from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, check_choice, check_level
 
-from noholdout_rdd.checks import placebo_cutoffs, run_checks, sweep
+from noholdout_rdd.estimators.assemble import assemble, with_price
+from noholdout_rdd.estimators.options import Design, check_positive, fit_spec, is_fuzzy
 from noholdout_rdd.inference import (
     Effect,
     Inference,
     choose_bandwidths,
-    effect_interval,
     fit_effect,
     fit_honest,
     nearest_scores,
     refuse_sparse,
-    variants,
 )
 from noholdout_rdd.kernels.bandwidth import SELECTORS, Selector
-from noholdout_rdd.kernels.honest import HonestJump
-from noholdout_rdd.kernels.local import KERNELS, Kernel, SparseWindow, Spec, Variance
-from noholdout_rdd.plot import picture_tables
+from noholdout_rdd.kernels.local import ClusterSums, Kernel, SparseWindow, Spec, Variance
 from noholdout_rdd.result import RddEstimate
 from noholdout_rdd.threshold_data import (
     Columns,
@@ -33,10 +28,6 @@ from noholdout_rdd.threshold_data import (
     TreatedSide,
     read_threshold,
 )
-
-Design = Literal["sharp", "fuzzy"]
-VARIANCES = ("nearest-neighbour", "hc0", "hc1", "hc2", "hc3")
-HIGHEST_DEGREE = 4
 
 
 def local_polynomial(
@@ -56,7 +47,10 @@ def local_polynomial(
     variance: Variance | None = None,
     covariates: Sequence[str] = (),
     other_rules: Sequence[str] = (),
+    costs: Sequence[str] = (),
+    step: float | None = None,
     cluster: str | None = None,
+    cluster_sums: ClusterSums = "apart",
     weights: str | None = None,
     donut: float | None = None,
     mixed_bin: MixedBin = "keep",
@@ -108,8 +102,15 @@ def local_polynomial(
         sides.
     other_rules
         Columns of other treatments that must not jump at the cutoff (check ``second_rule``).
+    costs, step
+        Price the threshold: what moving the cutoff by ``step`` (0.01 for scores between 0 and 1)
+        and its multiples would change in the outcome and in these columns (dollars, seconds) per
+        1,000 users, in the table ``price``. Either of the two asks for it.
     cluster, weights
         Columns of groups whose rows move together, and of sampling weights.
+    cluster_sums
+        ``apart``: within clusters on each side, as the reference implementation; ``joint``: over
+        both sides, right when clusters lie on both (their common shocks cancel in the jump).
     donut
         Leave out rows within this distance of the cutoff.
     mixed_bin
@@ -144,14 +145,22 @@ def local_polynomial(
     Calonico, Cattaneo and Titiunik (2014, Econometrica 82:2295), theorems 1 and 3; covariates:
     Calonico, Cattaneo, Farrell and Titiunik (2019, REStat 101:442), equation 2.
     """
-    spec = _spec(kernel, degree, variance, cluster)
+    spec = fit_spec(kernel, degree, variance, cluster, cluster_sums)
     check_level(conf_level)
     check_choice("selector", selector, SELECTORS)
     check_choice("inference", inference, ("robust", "conventional", "honest"))
-    fuzzy = _is_fuzzy(design, treatment)
-    _check_positive(bandwidth=bandwidth, bias_bandwidth=bias_bandwidth, smoothness=smoothness)
+    fuzzy = is_fuzzy(design, treatment)
+    check_positive(bandwidth=bandwidth, bias_bandwidth=bias_bandwidth, smoothness=smoothness)
+    check_positive(step=step)
     columns = Columns(
-        outcome, running, treatment, tuple(covariates), tuple(other_rules), cluster, weights
+        outcome=outcome,
+        running=running,
+        treatment=treatment,
+        covariates=tuple(covariates),
+        other_rules=tuple(other_rules),
+        costs=tuple(costs),
+        cluster=cluster,
+        weights=weights,
     )
     rows = read_threshold(
         data,
@@ -171,7 +180,7 @@ def local_polynomial(
     }
     try:
         effect, chosen = _effect(rows, spec, selector, bandwidth, bias_bandwidth, fuzzy=fuzzy)
-        return assemble(
+        result = assemble(
             rows,
             effect,
             fit_honest(effect, spec, smoothness),
@@ -182,6 +191,9 @@ def local_polynomial(
             conf_level=conf_level,
             margin=margin,
         )
+        if not costs and step is None:
+            return result
+        return with_price(result, rows, effect, spec, step, smoothness)
     except SparseWindow as problem:
         raise refuse_sparse(rows, problem) from problem
 
@@ -217,166 +229,3 @@ def _chosen(
         width = nearest_scores(rows, spec.degree + 2)
         words = f"the nearest {spec.degree + 2} scores: too few for {selector}"
         return (width, width), (width, width), words
-
-
-def assemble(
-    rows: ThresholdData,
-    effect: Effect,
-    honest: HonestJump | None,
-    spec: Spec,
-    settings: dict[str, Any],
-    *,
-    fuzzy: bool,
-    inference: Inference,
-    conf_level: float,
-    margin: float | None,
-) -> RddEstimate:
-    """Interval, tables and checks around an effect."""
-    if inference == "honest" and honest is None:
-        raise SparseWindow(max(effect.h), min(effect.pair.n_h), 2)
-    found = effect_interval(effect, honest, inference, conf_level)
-    if honest is not None:
-        settings = {**settings, "smoothness": honest.smoothness}
-    n_treated, n_control = _arms(rows, fuzzy=fuzzy)
-    placebos = placebo_cutoffs(rows, spec, conf_level)
-    tables = {
-        "bandwidths": _bandwidth_table(effect),
-        "variants": variants(effect, honest, conf_level),
-        "sweep": sweep(rows, effect, spec, conf_level, fuzzy=fuzzy),
-        "placebo_cutoffs": placebos,
-        **picture_tables(rows, effect, spec, conf_level),
-    }
-    return RddEstimate(
-        method=f"Regression discontinuity: {_fit_words(spec, fuzzy=fuzzy)}, {inference}",
-        estimand=_estimand(rows, fuzzy=fuzzy),
-        estimate=_value(effect, honest, inference),
-        std_error=found.std_error,
-        conf_low=found.conf_low,
-        conf_high=found.conf_high,
-        conf_level=conf_level,
-        p_value=found.p_value,
-        inference=_inference_words(rows, effect, honest, spec, inference),
-        outcome=rows.outcome,
-        n_obs=rows.n_obs,
-        n_treated=n_treated,
-        n_control=n_control,
-        n_clusters=rows.n_clusters,
-        settings={**rows.settings, **settings},
-        checks=run_checks(
-            rows,
-            effect,
-            spec,
-            fuzzy=fuzzy,
-            placebos=placebos,
-            honest=honest,
-            conf_level=conf_level,
-        ),
-        tables=tables,
-        proportion=rows.proportion,
-        margin=margin,
-    )
-
-
-def _arms(rows: ThresholdData, *, fuzzy: bool) -> tuple[int, int]:
-    if fuzzy and rows.treatment is not None:
-        treated = int(sum(received.sum() for received in rows.treatment))
-    else:
-        treated = rows.sides[rows.treated_index].n
-    return treated, rows.n_obs - treated
-
-
-def _fit_words(spec: Spec, *, fuzzy: bool) -> str:
-    words = {1: "linear", 2: "quadratic", 3: "cubic", 4: "quartic"}
-    return f"{'fuzzy ' if fuzzy else ''}local {words[spec.degree]}"
-
-
-def _estimand(rows: ThresholdData, *, fuzzy: bool) -> str:
-    at = f"at {rows.running} = {rows.cutoff:g}"
-    if fuzzy:
-        return f"effect of {rows.treatment_column} {at}, on those who follow the rule"
-    side = "at or above" if rows.sign > 0 else "below"
-    return f"effect {at} of being {side} it"
-
-
-def _value(effect: Effect, honest: HonestJump | None, inference: Inference) -> float:
-    if inference == "honest" and honest is not None:
-        return effect.honest(honest)
-    return effect.conventional if inference == "conventional" else effect.corrected
-
-
-def _inference_words(
-    rows: ThresholdData,
-    effect: Effect,
-    honest: HonestJump | None,
-    spec: Spec,
-    inference: Inference,
-) -> str:
-    error: str = spec.variance
-    if error == "nearest-neighbour":
-        error = "3 nearest neighbours"
-    if rows.n_clusters is not None:
-        error = f"{rows.n_clusters:,} clusters, each side's sums apart"
-    if inference == "honest" and honest is not None:
-        return (
-            f"bias-aware: widened by a bias of at most {honest.bias:.3g}, if the curve's second "
-            f"derivative stays within {honest.smoothness:.3g} ({error}); {spec.kernel} kernel, "
-            f"bandwidth {honest.bandwidth:.4g}"
-        )
-    kind = {
-        "robust": "bias-corrected, robust error",
-        "conventional": "conventional, which leaves the fit's bias in and covers too little",
-    }[inference]
-    width = f"{effect.h[0]:.4g}"
-    if effect.h[0] != effect.h[1]:
-        width = f"{effect.h[0]:.4g} below, {effect.h[1]:.4g} above"
-    return f"{kind} ({error}); {spec.kernel} kernel, bandwidth {width}"
-
-
-def _bandwidth_table(effect: Effect) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "side": ["below", "above"],
-            "h": effect.h,
-            "b": effect.b,
-            "n_effective": effect.pair.n_h,
-            "n_bias": effect.pair.n_b,
-        }
-    )
-
-
-def _spec(kernel: Kernel, degree: int, variance: Variance | None, cluster: str | None) -> Spec:
-    check_choice("kernel", kernel, tuple(KERNELS))
-    check_choice("degree", degree, tuple(range(1, HIGHEST_DEGREE + 1)))
-    if variance is not None:
-        check_choice("variance", variance, VARIANCES)
-        if cluster is not None:
-            raise DataError(
-                f"variance={variance!r} was asked together with a cluster column.",
-                "Clustered errors have residuals of their own.",
-                "Leave one of the two out.",
-            )
-        return Spec(degree, kernel, variance)
-    return Spec(degree, kernel, "nearest-neighbour" if cluster is None else "hc0")
-
-
-def _is_fuzzy(design: Design | None, treatment: str | None) -> bool:
-    if design is not None:
-        check_choice("design", design, ("sharp", "fuzzy"))
-    if design == "fuzzy" and treatment is None:
-        raise DataError(
-            "A fuzzy design was asked without a treatment column.",
-            "It divides by the jump in the treatment received.",
-            "Name the column with --treatment.",
-        )
-    return treatment is not None and design != "sharp"
-
-
-def _check_positive(**options: float | None) -> None:
-    for name, value in options.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise DataError(
-                f"{name} is {value!r}.",
-                "A bandwidth is a distance on the scale of the running variable, smoothness a "
-                "bound on a second derivative.",
-                "Give a positive number, or leave it out.",
-            )

@@ -20,9 +20,9 @@ from noholdout_rdd.kernels.local import (
     SparseWindow,
     Spec,
     covariate_mix,
+    jump_variance,
     local_fit,
     residuals,
-    weights_variance,
 )
 
 GRID_BINS = 1500  # bins of scores for the bandwidth search; means need no finer grid
@@ -198,18 +198,17 @@ def honest_jump(
     h = bandwidth or honest_bandwidth(sides, smoothness, pilot, spec.kernel, mix)
     fits = [local_fit(side, h, 1, spec.kernel) for side in sides]
     mix = covariate_mix(sides, fits)
-    estimate, variance, bend = 0.0, 0.0, 0.0
-    weights = []
+    estimate, bend = 0.0, 0.0
+    weights, noise = [], []
     for sign, side, fit in zip((-1.0, 1.0), sides, fits, strict=True):
         row = fit.weights(0)
         weights.append(sign * row)
         estimate += sign * float(mix @ (side.values[:, : fit.n] @ row))
-        noise = mix @ residuals(side, fit.n, fit, spec.variance)
-        variance += weights_variance(row, noise, side.clusters, 1)
+        noise.append(mix @ residuals(side, fit.n, fit, spec.variance))
         bend += float(abs(row @ side.distance[: fit.n] ** 2))
     return HonestJump(
         estimate,
-        float(np.sqrt(variance)),
+        float(np.sqrt(jump_variance(sides, weights, noise, 1, spec.cluster_sums))),
         smoothness / 2 * bend,
         smoothness,
         h,

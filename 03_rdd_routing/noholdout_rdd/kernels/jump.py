@@ -11,11 +11,10 @@ from noholdout_rdd.kernels.local import (
     LocalFit,
     Side,
     Spec,
-    Variance,
     covariate_mix,
+    jump_variance,
     local_fit,
     residuals,
-    weights_variance,
 )
 
 
@@ -90,8 +89,8 @@ def jump_pair(
         plain.append(sign * conventional)
         corrected.append(sign * robust)
     return JumpPair(
-        _jump(sides, plain, mix, main, spec.variance),
-        _jump(sides, corrected, mix, wide, spec.variance),
+        _jump(sides, plain, mix, main, spec),
+        _jump(sides, corrected, mix, wide, spec),
         mix,
         (main[0].n, main[1].n),
         (wide[0].n, wide[1].n),
@@ -114,12 +113,13 @@ def _jump(
     weights: list[np.ndarray],
     mix: np.ndarray,
     fits: list[LocalFit],
-    variance: Variance,
+    spec: Spec,
 ) -> Jump:
-    estimate, total = 0.0, 0.0
+    estimate = 0.0
+    noise = []
     for side, weight, fit in zip(sides, weights, fits, strict=True):
         n = weight.size
         estimate += float(mix @ (side.values[:, :n] @ weight))
-        residual = mix @ residuals(side, n, fit, variance)
-        total += weights_variance(weight, residual, side.clusters, fit.degree)
-    return Jump((weights[0], weights[1]), estimate, total)
+        noise.append(mix @ residuals(side, n, fit, spec.variance))
+    variance = jump_variance(sides, weights, noise, fits[0].degree, spec.cluster_sums)
+    return Jump((weights[0], weights[1]), estimate, variance)

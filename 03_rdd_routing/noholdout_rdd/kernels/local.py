@@ -17,6 +17,7 @@ from noholdout_rdd.kernels.neighbours import Neighbours, neighbour_residuals
 
 Kernel = Literal["triangular", "uniform", "epanechnikov"]
 Variance = Literal["nearest-neighbour", "hc0", "hc1", "hc2", "hc3"]
+ClusterSums = Literal["apart", "joint"]
 
 MATCHES = 3
 
@@ -29,11 +30,15 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Spec:
-    """How to fit: degree of the polynomial, kernel, residuals for the variance."""
+    """How to fit: degree of the polynomial, kernel, residuals for the variance.
+
+    ``cluster_sums``: residuals summed within clusters on each side apart, or over both sides.
+    """
 
     degree: int = 1
     kernel: Kernel = "triangular"
     variance: Variance = "nearest-neighbour"
+    cluster_sums: ClusterSums = "apart"
 
 
 DEFAULT = Spec()
@@ -241,3 +246,28 @@ def weights_variance(
     if groups < 2:
         return float("nan")
     return float((n - 1) / (n - degree - 1) * groups / (groups - 1) * (sums @ sums))
+
+
+def jump_variance(
+    sides: tuple[Side, Side],
+    weights: Sequence[np.ndarray],
+    residual: Sequence[np.ndarray],
+    degree: int,
+    cluster_sums: ClusterSums,
+) -> float:
+    """Variance of a jump: the sides' variances added, or clusters summed over both sides.
+
+    A shock that a cluster has on both sides cancels in a jump; sums apart miss that.
+    """
+    left, right = sides
+    if cluster_sums == "apart" or left.clusters is None or right.clusters is None:
+        return sum(
+            weights_variance(weight, noise, side.clusters, degree)
+            for side, weight, noise in zip(sides, weights, residual, strict=True)
+        )
+    sizes = [weight.size for weight in weights]
+    clusters = np.concatenate((left.clusters[: sizes[0]], right.clusters[: sizes[1]]))
+    # Both sides' coefficients count in the small-sample factor.
+    return weights_variance(
+        np.concatenate(weights), np.concatenate(residual), clusters, 2 * degree + 1
+    )

@@ -1,0 +1,189 @@
+"""From an effect to the result: interval, tables, checks and words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from noholdout_rdd.checks import placebo_cutoffs, run_checks, sweep
+from noholdout_rdd.inference import (
+    Effect,
+    Inference,
+    effect_interval,
+    fit_effect,
+    variants,
+)
+from noholdout_rdd.kernels.honest import HonestJump
+from noholdout_rdd.kernels.local import SparseWindow, Spec
+from noholdout_rdd.plot import picture_tables
+from noholdout_rdd.result import RddEstimate
+from noholdout_rdd.threshold_data import ThresholdData
+from noholdout_rdd.threshold_price import default_step, price_threshold, reach_check
+
+
+def assemble(
+    rows: ThresholdData,
+    effect: Effect,
+    honest: HonestJump | None,
+    spec: Spec,
+    settings: dict[str, Any],
+    *,
+    fuzzy: bool,
+    inference: Inference,
+    conf_level: float,
+    margin: float | None,
+) -> RddEstimate:
+    """Interval, tables and checks around an effect."""
+    if inference == "honest" and honest is None:
+        raise SparseWindow(max(effect.h), min(effect.pair.n_h), 2)
+    found = effect_interval(effect, honest, inference, conf_level)
+    if honest is not None:
+        settings = {**settings, "smoothness": honest.smoothness}
+    n_treated, n_control = _arms(rows, fuzzy=fuzzy)
+    placebos = placebo_cutoffs(rows, spec, conf_level)
+    tables = {
+        "bandwidths": _bandwidth_table(effect),
+        "variants": variants(effect, honest, conf_level),
+        "sweep": sweep(rows, effect, spec, conf_level, fuzzy=fuzzy),
+        "placebo_cutoffs": placebos,
+        **picture_tables(rows, effect, spec, conf_level),
+    }
+    return RddEstimate(
+        method=f"Regression discontinuity: {_fit_words(spec, fuzzy=fuzzy)}, {inference}",
+        estimand=_estimand(rows, fuzzy=fuzzy),
+        estimate=_value(effect, honest, inference),
+        std_error=found.std_error,
+        conf_low=found.conf_low,
+        conf_high=found.conf_high,
+        conf_level=conf_level,
+        p_value=found.p_value,
+        inference=_inference_words(rows, effect, honest, spec, inference),
+        outcome=rows.outcome,
+        n_obs=rows.n_obs,
+        n_treated=n_treated,
+        n_control=n_control,
+        n_clusters=rows.n_clusters,
+        settings={**rows.settings, **settings},
+        checks=run_checks(
+            rows,
+            effect,
+            spec,
+            fuzzy=fuzzy,
+            placebos=placebos,
+            honest=honest,
+            conf_level=conf_level,
+        ),
+        tables=tables,
+        proportion=rows.proportion,
+        margin=margin,
+    )
+
+
+def _arms(rows: ThresholdData, *, fuzzy: bool) -> tuple[int, int]:
+    if fuzzy and rows.treatment is not None:
+        treated = int(sum(received.sum() for received in rows.treatment))
+    else:
+        treated = rows.sides[rows.treated_index].n
+    return treated, rows.n_obs - treated
+
+
+def _fit_words(spec: Spec, *, fuzzy: bool) -> str:
+    words = {1: "linear", 2: "quadratic", 3: "cubic", 4: "quartic"}
+    return f"{'fuzzy ' if fuzzy else ''}local {words[spec.degree]}"
+
+
+def _estimand(rows: ThresholdData, *, fuzzy: bool) -> str:
+    at = f"at {rows.running} = {rows.cutoff:g}"
+    if fuzzy:
+        return f"effect of {rows.treatment_column} {at}, on those who follow the rule"
+    side = "at or above" if rows.sign > 0 else "below"
+    return f"effect {at} of being {side} it"
+
+
+def _value(effect: Effect, honest: HonestJump | None, inference: Inference) -> float:
+    if inference == "honest" and honest is not None:
+        return effect.honest(honest)
+    return effect.conventional if inference == "conventional" else effect.corrected
+
+
+def _inference_words(
+    rows: ThresholdData,
+    effect: Effect,
+    honest: HonestJump | None,
+    spec: Spec,
+    inference: Inference,
+) -> str:
+    error: str = spec.variance
+    if error == "nearest-neighbour":
+        error = "3 nearest neighbours"
+    if rows.n_clusters is not None:
+        error = _cluster_words(rows, spec)
+    if inference == "honest" and honest is not None:
+        return (
+            f"bias-aware: widened by a bias of at most {honest.bias:.3g}, if the curve's second "
+            f"derivative stays within {honest.smoothness:.3g} ({error}); {spec.kernel} kernel, "
+            f"bandwidth {honest.bandwidth:.4g}"
+        )
+    kind = {
+        "robust": "bias-corrected, robust error",
+        "conventional": "conventional, which leaves the fit's bias in and covers too little",
+    }[inference]
+    width = f"{effect.h[0]:.4g}"
+    if effect.h[0] != effect.h[1]:
+        width = f"{effect.h[0]:.4g} below, {effect.h[1]:.4g} above"
+    return f"{kind} ({error}); {spec.kernel} kernel, bandwidth {width}"
+
+
+def _cluster_words(rows: ThresholdData, spec: Spec) -> str:
+    words = f"{rows.n_clusters:,} clusters"
+    if spec.cluster_sums == "joint":
+        return f"{words} over both sides"
+    left, right = (side.clusters for side in rows.sides)
+    both = np.intersect1d(left, right).size if left is not None and right is not None else 0
+    if both == 0:
+        return words
+    return f"{words}, {both:,} of them on both sides but summed apart: see --cluster-sums joint"
+
+
+def _bandwidth_table(effect: Effect) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "side": ["below", "above"],
+            "h": effect.h,
+            "b": effect.b,
+            "n_effective": effect.pair.n_h,
+            "n_bias": effect.pair.n_b,
+        }
+    )
+
+
+def with_price(
+    result: RddEstimate,
+    rows: ThresholdData,
+    effect: Effect,
+    spec: Spec,
+    step: float | None,
+    smoothness: float | None,
+) -> RddEstimate:
+    """The estimate with the table ``price`` and the check ``price_reach``."""
+    width = default_step(rows) if step is None else step
+    # A move changes the rule, so its price is the rule's (sharp) effect even when it is overridden.
+    sharp = fit_effect(rows, effect.h, effect.b, spec, fuzzy=False)
+    price = price_threshold(
+        rows,
+        sharp,
+        spec,
+        costs=rows.costs,
+        step=width,
+        smoothness=smoothness,
+        conf_level=result.conf_level,
+    )
+    return replace(
+        result,
+        tables={**result.tables, "price": price.table},
+        checks=(*result.checks, reach_check(rows, price, width, tuple(rows.costs))),
+        settings={**result.settings, "step": width, "price_reach": price.reach},
+    )

@@ -1,0 +1,68 @@
+"""Options of the estimators, checked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from noholdout_shared.errors import DataError
+from noholdout_shared.input import check_choice
+
+from noholdout_rdd.kernels.local import KERNELS, ClusterSums, Kernel, Spec, Variance
+
+Design = Literal["sharp", "fuzzy"]
+VARIANCES = ("nearest-neighbour", "hc0", "hc1", "hc2", "hc3")
+HIGHEST_DEGREE = 4
+
+
+def fit_spec(
+    kernel: Kernel,
+    degree: int,
+    variance: Variance | None,
+    cluster: str | None,
+    sums: ClusterSums,
+) -> Spec:
+    """How to fit; plain residuals when they are summed within clusters."""
+    check_choice("cluster_sums", sums, ("apart", "joint"))
+    if sums == "joint" and cluster is None:
+        raise DataError(
+            "cluster_sums='joint' was asked without a cluster column.",
+            "An option that changes nothing would mislead.",
+            "Name the column with --cluster.",
+        )
+    check_choice("kernel", kernel, tuple(KERNELS))
+    check_choice("degree", degree, tuple(range(1, HIGHEST_DEGREE + 1)))
+    if variance is not None:
+        check_choice("variance", variance, VARIANCES)
+        if cluster is not None:
+            raise DataError(
+                f"variance={variance!r} was asked together with a cluster column.",
+                "Clustered errors have residuals of their own.",
+                "Leave one of the two out.",
+            )
+        return Spec(degree, kernel, variance)
+    return Spec(degree, kernel, "nearest-neighbour" if cluster is None else "hc0", sums)
+
+
+def is_fuzzy(design: Design | None, treatment: str | None) -> bool:
+    """Whether the answer is divided by the jump in treatment."""
+    if design is not None:
+        check_choice("design", design, ("sharp", "fuzzy"))
+    if design == "fuzzy" and treatment is None:
+        raise DataError(
+            "A fuzzy design was asked without a treatment column.",
+            "It divides by the jump in the treatment received.",
+            "Name the column with --treatment.",
+        )
+    return treatment is not None and design != "sharp"
+
+
+def check_positive(**options: float | None) -> None:
+    """Raise a DataError for a width or bound that isn't a positive number."""
+    for name, value in options.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise DataError(
+                f"{name} is {value!r}.",
+                "A bandwidth is a distance on the scale of the running variable, smoothness a "
+                "bound on a second derivative.",
+                "Give a positive number, or leave it out.",
+            )
