@@ -1,7 +1,7 @@
 """Does each method's 95% interval hold its truth as often as it says? Seeds 1 to 200, none chosen.
 
-An interval that covers 95% holds its truth on fewer than 181 of 200 seeds in 3 of 1,000 studies; one
-that covers 90%, in 53 of 100.
+An interval that covers 95% holds its truth on fewer than 181 of 200 seeds in 3 of 1,000 studies;
+one that covers 90%, in 53 of 100.
 """
 
 import pytest
