@@ -79,7 +79,7 @@ def _root(
 def main() -> None:
     """Run the command line; a refusal is one message on stderr and an exit code, no traceback."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files: no window, no display
-    # Threads that wait for each other cost more than they bring at this size; --jobs adds processes.
+    # At this size threads cost more than they bring; --jobs adds processes.
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
     try:
