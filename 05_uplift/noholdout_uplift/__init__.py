@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from noholdout_uplift.bootstrap import bootstrap_errors
     from noholdout_uplift.estimate import estimate
+    from noholdout_uplift.estimators.class_transformation import ClassTransformation
+    from noholdout_uplift.estimators.dr_learner import DRLearner
+    from noholdout_uplift.estimators.r_learner import RLearner
+    from noholdout_uplift.estimators.s_learner import SLearner
     from noholdout_uplift.estimators.t_learner import TLearner
     from noholdout_uplift.estimators.x_learner import XLearner
     from noholdout_uplift.kernels.ranking import rank_metrics, top_weights
@@ -22,7 +26,11 @@ _WHERE = {
     "UpliftEstimate": "result",
     "in_sample_top_effect": "optimism",
     "bootstrap_errors": "bootstrap",
+    "SLearner": "estimators.s_learner",
     "TLearner": "estimators.t_learner",
+    "RLearner": "estimators.r_learner",
+    "DRLearner": "estimators.dr_learner",
+    "ClassTransformation": "estimators.class_transformation",
     "XLearner": "estimators.x_learner",
     "rank_metrics": "kernels.ranking",
     "top_weights": "kernels.ranking",
@@ -33,8 +41,12 @@ __all__ = [
     "UpliftEstimate",
     "in_sample_top_effect",
     "bootstrap_errors",
+    "SLearner",
     "TLearner",
     "XLearner",
+    "RLearner",
+    "DRLearner",
+    "ClassTransformation",
     "rank_metrics",
     "top_weights",
 ]

@@ -27,10 +27,12 @@ def bootstrap_errors(
     """
     rows = estimate.scores[estimate.scores["evaluated"]]
     clusters = rows["cluster"].to_numpy() if "cluster" in rows else None
+    weight = rows["weight"].to_numpy() if "weight" in rows else np.ones(len(rows))
     errors = bootstrap_std_errors(
         rows["score"].to_numpy(),
         rows["aipw"].to_numpy(),
         rows["fold"].to_numpy(),
+        weight,
         clusters,
         float(estimate.settings["fraction"]),
         replicates=replicates,
@@ -44,6 +46,7 @@ def bootstrap_std_errors(
     score: np.ndarray,
     gamma: np.ndarray,
     fold: np.ndarray,
+    weight: np.ndarray,
     clusters: np.ndarray | None,
     fraction: float,
     *,
@@ -60,11 +63,11 @@ def bootstrap_std_errors(
     parts = []
     for k in np.unique(fold):
         inside = fold == k
-        ranking = rank(score[inside])
+        ranking = rank(score[inside], weight[inside])
         codes = None
         if clusters is not None:
             codes = np.unique(clusters[inside], return_inverse=True)[1][ranking.order]
-        parts.append((ranking, gamma[inside][ranking.order], codes, inside.mean()))
+        parts.append((ranking, gamma[inside][ranking.order], codes))
     sizes = [min(BLOCK, replicates - i) for i in range(0, replicates, BLOCK)]
     seeds = spawn_seeds(seed, len(sizes))
     work = _Draws(parts, fraction)
@@ -77,7 +80,7 @@ class _Draws:
 
     def __init__(
         self,
-        parts: list[tuple[Ranking, np.ndarray, np.ndarray | None, float]],
+        parts: list[tuple[Ranking, np.ndarray, np.ndarray | None]],
         fraction: float,
     ) -> None:
         self.parts, self.fraction = parts, fraction
@@ -87,13 +90,13 @@ class _Draws:
         draws = np.zeros((item[1], 1 + len(METRICS)))
         for row in draws:
             mass = selected = 0.0
-            for ranking, gamma, codes, part in self.parts:
-                weight = _counts(rng, gamma.size, codes)
+            for ranking, gamma, codes in self.parts:
+                weight = ranking.weight * _counts(rng, gamma.size, codes)
                 width = np.bincount(
                     ranking.group, weights=weight, minlength=ranking.group_weight.size
                 )
                 drawn = Ranking(ranking.order, ranking.group, weight, width)
-                share = part * weight.sum() / gamma.size
+                share = weight.sum()
                 row[1:5] += share * np.array(metric_values(drawn, gamma))
                 row[5] += share * top_mean(drawn, gamma, 0.3)
                 selected += share * top_mean(drawn, gamma, self.fraction)

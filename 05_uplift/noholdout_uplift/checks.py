@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, structural, untestable
@@ -11,6 +12,9 @@ from noholdout_shared.render import effect_text, p_text
 from noholdout_uplift.inference import group_effects
 from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.kernels.logit import fit_logit, score_test
+
+if TYPE_CHECKING:
+    from noholdout_uplift.ranking_steps import Options
 
 THIN_OVERLAP = 0.05
 NO_OVERLAP = 0.01
@@ -24,6 +28,7 @@ def randomised_assignment(
     treatment: np.ndarray,
     propensity: np.ndarray,
     propensity_given: bool,
+    weight: np.ndarray | None,
     clusters: np.ndarray | None,
     means: tuple[np.ndarray, np.ndarray],
     top: np.ndarray,
@@ -33,13 +38,15 @@ def randomised_assignment(
     A robust score test; the implied bias is what the headline would change by if the treatment's
     probability were the logit of the features instead.
     """
-    statistic, p_value, df = score_test(matrix, treatment - propensity, clusters, propensity_given)
-    fit = fit_logit(matrix, treatment, propensity)
+    mass = np.ones(treatment.size) if weight is None else weight
+    residual = mass * (treatment - propensity)
+    statistic, p_value, df = score_test(matrix, residual, clusters, propensity_given)
+    fit = fit_logit(matrix, treatment, propensity, mass)
     bias = math.inf
     if fit.converged:
         stated = aipw_scores(outcome, treatment, propensity, *means).effect
-        fitted = aipw_scores(outcome, treatment, fit.fitted, *means).effect
-        bias = float(group_effects(fitted - stated, top[:, None]).values[0])
+        other = aipw_scores(outcome, treatment, fit.predict(matrix, propensity), *means).effect
+        bias = float(group_effects(other - stated, (top * mass)[:, None]).values[0])
     return HypothesisCheck(
         name="randomised_assignment",
         assumption="Treatment was assigned at random, with the probability stated.",
@@ -50,7 +57,22 @@ def randomised_assignment(
         f"(chi-squared({df}) = {statistic:.1f}, {p_text(p_value)}).",
         todo="Users who got it differ from those who did not, so their difference isn't the "
         "effect. Look for features recorded after the treatment, lost rows or a broken coin; if "
-        "users chose, pass their probability (--propensity COLUMN).",
+        "users chose, use --propensity estimate.",
+    )
+
+
+def unmeasured_confounding(
+    effect: float, std_error: float, proportion: bool, options: Options
+) -> Check:
+    """With an estimated propensity, features that nobody recorded leave no trace."""
+    nearest = max(abs(effect) - 1.96 * std_error, 0.0)
+    return untestable(
+        "unmeasured_confounding",
+        "The features hold everything that drives both the treatment and the outcome.",
+        f"The probability of treatment is estimated from {', '.join(options.features)}. An "
+        f"unrecorded cause that makes the top group's treated differ by "
+        f"{effect_text(nearest, proportion, signed=False)} from its untreated would bring the "
+        "interval to zero.",
     )
 
 

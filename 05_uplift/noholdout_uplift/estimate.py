@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from noholdout_shared.input import Missing
 
-from noholdout_uplift.analysis import Options, analyse
+from noholdout_uplift.analysis import analyse
 from noholdout_uplift.estimators.choices import Learner
+from noholdout_uplift.ranking_steps import Options
 from noholdout_uplift.result import UpliftEstimate
 
 Inference = Literal["influence", "bootstrap"]
@@ -24,6 +25,12 @@ def estimate(
     model: Any = "boosting",
     propensity: float | str | None = None,
     cluster: str | None = None,
+    weights: str | None = None,
+    cost: float | str | None = None,
+    budget: float | None = None,
+    current: str | None = None,
+    guardrails: Sequence[str] = (),
+    slices: Sequence[str] = (),
     fraction: float = 0.2,
     folds: int = 5,
     inference: Inference = "influence",
@@ -52,13 +59,29 @@ def estimate(
     features
         Columns known before the treatment; text becomes indicators.
     learner
-        ``t``: one model an arm; ``x``: a model of imputed effects.
+        ``s``: one model with the treatment in it; ``t``: one model an arm; ``x``: a model of
+        imputed effects; ``r``: residual on residual; ``dr``: a model of doubly robust scores;
+        ``class``: a model of the transformed outcome.
     model
         ``boosting``, ``linear``, or in Python any scikit-learn regressor.
     propensity
-        Probability of treatment: a number, a column, or ``None`` for the share treated.
+        Probability of treatment: a number, a column, ``estimate`` (users chose: an unpenalised
+        logit of the features, cross-fitted), or ``None`` for the share treated.
     cluster
         Column of groups whose rows move together; folds and errors then go by group.
+    weights
+        Column of sampling weights.
+    cost
+        What treating a user costs: a number or a column, zero or more.
+    budget
+        What may be spent, as a mean per user of all users, in the cost's unit.
+    current
+        Column with 1 for users whom the rule of today treats.
+    guardrails
+        Columns of further metrics (more is better) that the shipped rule must not make worse than
+        ``-margin`` (0 without one).
+    slices
+        Columns within which the shipped rule's reach and effect are shown.
     fraction
         Share of users, highest predicted effect first, that the headline is about.
     folds
@@ -73,8 +96,10 @@ def estimate(
     Returns
     -------
     UpliftEstimate
-        Tables: ``metrics``, ``deciles``, ``qini``, ``policy``, ``segments``, ``profile``; each
-        user's out-of-fold score in ``scores``.
+        Tables: ``metrics``, ``deciles``, ``qini``, ``toc``, ``calibration``, ``sorted_groups``,
+        ``segments``, ``profile``, ``policy``, ``contrasts``, ``optimism``, and ``costs``,
+        ``guardrails``, ``slices`` where asked for; ``decision``; each user's out-of-fold score in
+        ``scores``.
 
     Raises
     ------
@@ -97,6 +122,12 @@ def estimate(
         model=model,
         propensity=propensity,
         cluster=cluster,
+        weights=weights,
+        cost=cost,
+        budget=budget,
+        current=current,
+        guardrails=guardrails,
+        slices=slices,
         fraction=fraction,
         folds=folds,
         inference=inference,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from noholdout_shared.errors import DesignError
 
+from noholdout_uplift.kernels.logit import fit_logit
+
 MIN_ARM_ROWS = 10
 
 
@@ -81,6 +83,37 @@ def cross_fitted_means(
         control[inside] = fitted.control_model_.predict(features[inside])
         treated[inside] = fitted.treated_model_.predict(features[inside])
     return control, treated
+
+
+def cross_fitted_propensity(
+    features: np.ndarray,
+    treatment: np.ndarray,
+    fold: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Each row's probability of treatment by an unpenalised logit of the other folds, ``(n,)``.
+
+    Raises
+    ------
+    DesignError
+        The features predict the treatment perfectly, so there is no overlap.
+    """
+    probability = np.empty(treatment.size)
+    for k in range(int(fold.max()) + 1):
+        inside, others = fold == k, fold != k
+        fit = fit_logit(
+            features[others],
+            treatment[others],
+            weight=None if weight is None else weight[others],
+        )
+        if not fit.converged:
+            raise DesignError(
+                "The features predict the treatment perfectly in part of the data.",
+                "Users who were certain to be treated, or not to be, have no comparison.",
+                "Leave out the feature that decides, or those users.",
+            )
+        probability[inside] = fit.predict(features[inside])
+    return probability
 
 
 def sequential_scores(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from noholdout_shared.inference import influence_std_error, interval
 
-from noholdout_uplift.kernels.ranking import rank_metrics, top_weights
+from noholdout_uplift.kernels.ranking import metrics_of, rank, tops_of
 
 METRICS = ("ate", "autoc", "qini", "auuc", "uplift_at_30")
 
@@ -25,6 +25,13 @@ class Estimates:
     psi: np.ndarray
 
 
+def weighted_means(values: np.ndarray, weight: np.ndarray) -> Estimates:
+    """Weighted means of columns of shape ``(n, m)`` over all rows."""
+    share = weight * (weight.size / weight.sum())
+    means = share @ values / share.size
+    return Estimates(means, share[:, None] * (values - means))
+
+
 def group_effects(gamma: np.ndarray, membership: np.ndarray) -> Estimates:
     """Mean effect in groups of rows.
 
@@ -39,27 +46,22 @@ def group_effects(gamma: np.ndarray, membership: np.ndarray) -> Estimates:
 
 
 def metrics_by_fold(
-    score: np.ndarray,
-    gamma: np.ndarray,
-    fold: np.ndarray,
-    weight: np.ndarray | None = None,
+    score: np.ndarray, gamma: np.ndarray, fold: np.ndarray, weight: np.ndarray
 ) -> Estimates:
     """The five metrics of ``METRICS``, each the average of the folds' own by their weights.
 
     Scores of different folds come from different models, so rows are ranked within their fold.
     """
-    labels = np.unique(fold)
-    mass = np.ones(gamma.size) if weight is None else weight
-    total = mass.sum()
+    total = weight.sum()
     values = np.zeros(len(METRICS))
     psi = np.empty((gamma.size, len(METRICS)))
-    for k in labels:
+    for k in np.unique(fold):
         rows = fold == k
-        w = mass[rows]
+        w = weight[rows]
         part = w.sum() / total
-        one = rank_metrics(score[rows], gamma[rows], None if weight is None else w)
-        top = top_weights(score[rows], 0.3, None if weight is None else w)
-        at_30 = group_effects(gamma[rows], (top * w)[:, None])
+        ranking = rank(score[rows], w)
+        one = metrics_of(ranking, gamma[rows])
+        at_30 = group_effects(gamma[rows], tops_of(ranking, np.array([0.3])) * w[:, None])
         values += part * np.array([one.ate, one.autoc, one.qini, one.auuc, at_30.values[0]])
         scaled = one.psi * (w * gamma.size / total)[:, None]
         psi[rows] = np.column_stack([scaled, at_30.psi * (part * gamma.size / w.size)])
@@ -67,10 +69,7 @@ def metrics_by_fold(
 
 
 def by_fold_membership(
-    score: np.ndarray,
-    fold: np.ndarray,
-    edges: np.ndarray,
-    weight: np.ndarray | None = None,
+    score: np.ndarray, fold: np.ndarray, edges: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
     """Membership of the fold's groups between shares ``edges`` of the ranking.
 
@@ -79,8 +78,7 @@ def by_fold_membership(
     membership = np.zeros((score.size, edges.size - 1))
     for k in np.unique(fold):
         rows = fold == k
-        w = None if weight is None else weight[rows]
-        upto = np.column_stack([top_weights(score[rows], edge, w) for edge in edges])
+        upto = tops_of(rank(score[rows], weight[rows]), edges)
         membership[rows] = np.diff(upto, axis=1)
     return membership
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from noholdout_shared.errors import DesignError
+from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import Missing
 
 from noholdout_uplift.estimators.choices import Learner, make_learner
 from noholdout_uplift.kernels.ranking import top_weights
-from noholdout_uplift.preparation import prepare
+from noholdout_uplift.preparation import ESTIMATED, prepare
 
 
 def in_sample_top_effect(
@@ -23,6 +23,7 @@ def in_sample_top_effect(
     learner: Learner = "x",
     model: Any = "boosting",
     propensity: float | str | None = None,
+    weights: str | None = None,
     fraction: float = 0.2,
     seed: int = 0,
     missing: Missing = "refuse",
@@ -33,22 +34,23 @@ def in_sample_top_effect(
     the treated and the untreated are compared. The ranking has put rows on top because of their
     own luck, so the answer is optimistic. Arguments as in :func:`noholdout_uplift.estimate`.
     """
+    if propensity == ESTIMATED:
+        raise DataError(
+            "in_sample_top_effect takes no estimated propensity.",
+            "",
+            "Use settings['in_sample_top_effect'] of the estimate.",
+        )
     ready = prepare(
         data,
         outcome_column=outcome,
         treatment=treatment,
         features=features,
         propensity=propensity,
-        cluster=None,
+        weights=weights,
         missing=missing,
     )
     return in_sample_top(
-        ready.matrix,
-        ready.outcome,
-        ready.treatment,
-        ready.propensity,
-        make_learner(learner, model, seed),
-        fraction,
+        *ready.arms, ready.propensity, make_learner(learner, model, seed), fraction, ready.weight
     )
 
 
@@ -59,10 +61,12 @@ def in_sample_top(
     propensity: np.ndarray,
     learner: Any,
     fraction: float,
+    weight: np.ndarray | None = None,
 ) -> float:
     """Difference in (inverse-probability weighted) means in the learner's own top fraction."""
-    score = learner.fit(matrix, outcome, treatment, propensity=propensity).predict(matrix)
-    top = top_weights(score, fraction)
+    learner = learner.fit(matrix, outcome, treatment, propensity=propensity, sample_weight=weight)
+    mass = np.ones(outcome.size) if weight is None else weight
+    top = mass * top_weights(learner.predict(matrix), fraction, mass)
     treated = top * treatment / propensity
     control = top * (1 - treatment) / (1 - propensity)
     if treated.sum() == 0 or control.sum() == 0:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import require_clusters
-from noholdout_shared.input import Missing, binary, codes, numeric, outcome, read_rows
+from noholdout_shared.input import (
+    Missing,
+    binary,
+    codes,
+    numeric,
+    outcome,
+    positive_weights,
+    read_rows,
+)
+
+ESTIMATED = "estimate"  # as a propensity: a logit of the features, cross-fitted
+
+Assignment = Literal["share", "given", "estimated"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +36,18 @@ class Prepared:
     matrix: np.ndarray
     names: tuple[str, ...]
     propensity: np.ndarray
-    propensity_given: bool
+    assignment: Assignment
     clusters: np.ndarray | None
+    weight: np.ndarray | None
+    cost: np.ndarray | None
+    current: np.ndarray | None
+    guardrails: dict[str, np.ndarray]
     settings: dict[str, Any]
+
+    @property
+    def arms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a learner is fitted to: features, outcome, treatment."""
+        return self.matrix, self.outcome, self.treatment
 
 
 def prepare(
@@ -36,7 +57,12 @@ def prepare(
     treatment: str,
     features: Sequence[str],
     propensity: float | str | None,
-    cluster: str | None,
+    cluster: str | None = None,
+    weights: str | None = None,
+    cost: float | str | None = None,
+    current: str | None = None,
+    guardrails: Sequence[str] = (),
+    slices: Sequence[str] = (),
     missing: Missing,
 ) -> Prepared:
     """Read, validate and code the columns; ``DataError`` says what can't be read as asked."""
@@ -48,8 +74,10 @@ def prepare(
         )
     features = list(features)
     _check_names(outcome_column, treatment, features)
-    column = propensity if isinstance(propensity, str) else None
-    rows = read_rows(data, [outcome_column, treatment, *features, cluster, column], missing=missing)
+    column = propensity if isinstance(propensity, str) and propensity != ESTIMATED else None
+    cost_column = cost if isinstance(cost, str) else None
+    wanted = [outcome_column, treatment, *features, cluster, column, weights, cost_column, current]
+    rows = read_rows(data, [*wanted, *guardrails, *slices], missing=missing)
     y = outcome(rows.frame, outcome_column)
     w = binary(rows.frame, treatment)
     design = design_matrix(rows.frame, features)
@@ -63,7 +91,8 @@ def prepare(
     if cluster is not None:
         clusters, labels = codes(rows.frame, cluster)
         require_clusters(len(labels), cluster)
-    probability = _probability(rows.frame, w, propensity)
+    weight = _weights(rows.frame, weights)
+    probability, assignment = _probability(rows.frame, w, propensity, weight)
     return Prepared(
         frame=rows.frame,
         outcome=y,
@@ -71,8 +100,12 @@ def prepare(
         matrix=design.values,
         names=design.names,
         propensity=probability,
-        propensity_given=propensity is not None,
+        assignment=assignment,
         clusters=clusters,
+        weight=weight,
+        cost=_costs(rows.frame, cost),
+        current=None if current is None else _rule(rows.frame, current),
+        guardrails={name: numeric(rows.frame, name, "Guardrail") for name in guardrails},
         settings={**rows.settings, **design.settings},
     )
 
@@ -96,10 +129,14 @@ def _check_names(outcome_column: str, treatment: str, features: list[str]) -> No
 
 
 def _probability(
-    frame: pd.DataFrame, treatment: np.ndarray, propensity: float | str | None
-) -> np.ndarray:
-    if propensity is None:
-        return np.full(treatment.size, treatment.mean())
+    frame: pd.DataFrame,
+    treatment: np.ndarray,
+    propensity: float | str | None,
+    weight: np.ndarray | None,
+) -> tuple[np.ndarray, Assignment]:
+    if propensity is None or propensity == ESTIMATED:
+        share = np.full(treatment.size, np.average(treatment, weights=weight))
+        return share, "share" if propensity is None else "estimated"
     if isinstance(propensity, str):
         values = numeric(frame, propensity, "Propensity")
         name = f"Propensity column {propensity!r}"
@@ -113,5 +150,39 @@ def _probability(
             f"{values[outside][0]:g}.",
             "A user who can't be treated, or must be, has no comparison.",
             "Pass the probability of treatment; leave out rows where it is 0 or 1.",
+        )
+    return values, "given"
+
+
+def _weights(frame: pd.DataFrame, column: str | None) -> np.ndarray | None:
+    values = positive_weights(frame, column)
+    if values is None or np.array_equal(values, np.round(values)):
+        return values  # whole numbers count rows, so that 2 equals two rows
+    return values / values.mean()
+
+
+def _costs(frame: pd.DataFrame, cost: float | str | None) -> np.ndarray | None:
+    if cost is None:
+        return None
+    if isinstance(cost, str):
+        values = numeric(frame, cost, "Cost")
+    else:
+        values = np.full(len(frame), float(cost))
+    if not (values >= 0).all():
+        raise DataError(
+            f"Cost holds {int((~(values >= 0)).sum()):,} values that aren't zero or more.",
+            "A cost is what treating the user takes out of the budget.",
+            "Put savings into the outcome.",
+        )
+    return values
+
+
+def _rule(frame: pd.DataFrame, column: str) -> np.ndarray:
+    values = numeric(frame, column, "Current rule")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise DataError(
+            f"Current rule {column!r} holds values outside 0 to 1.",
+            "It must say of each user whether the rule of today treats them (1) or not (0).",
+            "Convert it to 0/1.",
         )
     return values

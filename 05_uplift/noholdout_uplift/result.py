@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from noholdout_shared.estimate import Estimate
+from noholdout_shared.style import house_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,11 @@ class UpliftEstimate(Estimate):
 
     Parameters
     ----------
+    decision
+        ``ship to the top x%``, ``ship to all``, ``ship to nobody``, or ``no evidence that
+        targeting beats one rule for all``.
+    decision_reason
+        What the decision rests on, in a sentence or two.
     scores
         One row for each row used, in the input's order: ``fold`` (1 to K), ``evaluated`` (fold 1
         only trains), ``score`` (predicted effect by models that never saw the row), ``aipw`` (an
@@ -27,16 +33,51 @@ class UpliftEstimate(Estimate):
         ``top``. Not part of the JSON.
     """
 
+    decision: str
+    decision_reason: str
     scores: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON-able values, the decision included."""
+        plain = super().to_dict()
+        return {**plain, "decision": self.decision, "decision_reason": self.decision_reason}
+
+    @property
+    def further_rows(self) -> tuple[tuple[str, str], ...]:
+        """The decision, printed beside the verdict."""
+        return (("decision", f"{self.decision}. {self.decision_reason}"),)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The gain (Qini) curve with its band against a random order."""
         from noholdout_uplift.plot import plot_qini
 
-        return plot_qini(self, ax)
+        with house_style():
+            return plot_qini(self, ax)
 
     def plot_deciles(self, ax: Axes | None = None) -> Axes:
         """Predicted against observed effect by decile of the score."""
         from noholdout_uplift.plot import plot_deciles
 
-        return plot_deciles(self, ax)
+        with house_style():
+            return plot_deciles(self, ax)
+
+    def plot_toc(self, ax: Axes | None = None) -> Axes:
+        """The TOC: how much more than the average user the top share gains."""
+        from noholdout_uplift.plot import plot_toc
+
+        with house_style():
+            return plot_toc(self, ax)
+
+    def plot_costs(self, ax: Axes | None = None) -> Axes:
+        """The gain for every budget, with the budget marked; needs a cost."""
+        from noholdout_uplift.plot import plot_costs
+
+        with house_style():
+            return plot_costs(self, ax)
+
+    def plot_profile(self, ax: Axes | None = None) -> Axes:
+        """Who gains and who loses: observed effects by level of each feature."""
+        from noholdout_uplift.plot import plot_profile
+
+        with house_style():
+            return plot_profile(self, ax)

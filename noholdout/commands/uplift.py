@@ -17,16 +17,33 @@ def uplift(
         str, typer.Option(help="Columns known before the treatment, commas between them.")
     ],
     learner: Annotated[
-        Literal["t", "x"], typer.Option(help="How each user's effect is predicted.")
+        Literal["s", "t", "x", "r", "dr", "class"],
+        typer.Option(help="How each user's effect is predicted."),
     ] = "x",
     model: Annotated[str, typer.Option(help="What the learner stands on: boosting, linear.")] = (
         "boosting"
     ),
     propensity: Annotated[
         str | None,
-        typer.Option(help="Probability of treatment: a number or a column; else the share."),
+        typer.Option(help="Probability of treatment: a number, a column, or 'estimate'."),
     ] = None,
     cluster: opt.Cluster = None,
+    weights: opt.Weights = None,
+    cost: Annotated[
+        str | None, typer.Option(help="What treating a user costs: a number or a column.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="What may be spent, as a mean per user of all users.")
+    ] = None,
+    current: Annotated[
+        str | None, typer.Option(help="Column with 1 for users whom today's rule treats.")
+    ] = None,
+    guardrails: Annotated[
+        str | None, typer.Option(help="Metrics that must not get worse than minus the margin.")
+    ] = None,
+    slices: Annotated[
+        str | None, typer.Option(help="Columns within which the shipped rule is shown.")
+    ] = None,
     fraction: Annotated[
         float, typer.Option(help="Share of users, best first, that the answer is about.")
     ] = 0.2,
@@ -59,6 +76,12 @@ def uplift(
         model=model,
         propensity=_number_or_column(propensity),
         cluster=cluster,
+        weights=weights,
+        cost=_number_or_column(cost),
+        budget=budget,
+        current=current,
+        guardrails=opt.columns(guardrails),
+        slices=opt.columns(slices),
         fraction=fraction,
         folds=folds,
         inference=inference,

@@ -89,6 +89,11 @@ class Estimate:
             return math.nan
         return not_worse_p(self.estimate, self.std_error, self.margin, self.df)
 
+    @property
+    def further_rows(self) -> tuple[tuple[str, str], ...]:
+        """What a method adds to the printed answer, as (label, text) rows."""
+        return ()
+
     def check(self, name: str) -> Check:
         """The check of that name; raises ``KeyError`` when there is none."""
         for check in self.checks:

@@ -88,6 +88,7 @@ def headline_rows(estimate: Estimate) -> list[tuple[str, str]]:
     asked = margin_text(estimate)
     if asked is not None:
         rows.insert(3, ("margin", asked))
+    rows.extend(estimate.further_rows)
     return rows
 
 

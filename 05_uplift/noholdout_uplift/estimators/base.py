@@ -91,6 +91,15 @@ class UpliftLearner(BaseEstimator):
     ) -> Any:
         return self._fit_model(X[arm], y[arm], None if weight is None else weight[arm])
 
+    def _halves(self, treatment: np.ndarray) -> np.ndarray:
+        """0 or 1 for each row, at random within arms: whose models score whom."""
+        rng = np.random.default_rng(self.random_state)
+        half = np.empty(treatment.size, dtype=np.int64)
+        for arm in (0, 1):
+            rows = np.flatnonzero(treatment == arm)
+            half[rng.permutation(rows)] = np.arange(rows.size) % 2
+        return half
+
 
 def _as_arms(treatment: Any, n_rows: int) -> np.ndarray:
     values = np.asarray(treatment)

@@ -15,7 +15,7 @@ def make_model(model: Any, n_rows: int, seed: int) -> Any:
     Parameters
     ----------
     model
-        ``boosting`` (50 trees of 4 leaves), ``linear`` (least squares), or any scikit-learn
+        ``boosting`` (30 trees of 4 leaves), ``linear`` (least squares), or any scikit-learn
         regressor, of which an unfitted copy is taken.
     n_rows
         Rows that it will be trained on: trees keep at least 2% of them in a leaf, 20 or more.
@@ -49,7 +49,8 @@ def _named_model(model: str, n_rows: int, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         return HistGradientBoostingRegressor(
-            max_iter=50,
+            max_iter=30,
+            learning_rate=0.15,
             max_leaf_nodes=4,
             min_samples_leaf=max(20, n_rows // 50),
             early_stopping=False,

@@ -14,30 +14,52 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class LogitFit:
-    """Fitted probabilities, shape ``(n,)``; ``converged`` is false under separation."""
+    """A fitted logit: coefficients of the standardised features, and how to standardise.
 
-    fitted: np.ndarray
+    ``converged`` is false under separation, when a feature predicts the treatment perfectly.
+    """
+
+    beta: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
     converged: bool
 
+    def predict(self, x: np.ndarray, base: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities for features of shape ``(n, k)``, shape ``(n,)``."""
+        offset = 0.0 if base is None else logit(base)
+        return expit(offset + _matrix(x, self.centre, self.spread) @ self.beta)
 
-def fit_logit(x: np.ndarray, treatment: np.ndarray, base: np.ndarray) -> LogitFit:
+
+def fit_logit(
+    x: np.ndarray,
+    treatment: np.ndarray,
+    base: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> LogitFit:
     """Logit of ``treatment`` on a constant and ``x`` (shape ``(n, k)``), offset ``logit(base)``."""
-    matrix = _standardised(x)
-    offset = logit(base)
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    spread[spread == 0] = 1.0
+    matrix = _matrix(x, centre, spread)
+    offset = np.zeros(len(x)) if base is None else logit(base)
+    mass = np.ones(len(x)) if weight is None else weight
     beta = np.zeros(matrix.shape[1])
     for _ in range(MAX_STEPS):
         fitted = expit(offset + matrix @ beta)
-        curvature = matrix.T @ (matrix * (fitted * (1 - fitted))[:, None])
+        curvature = matrix.T @ (matrix * (mass * fitted * (1 - fitted))[:, None])
         try:
-            step = np.linalg.solve(curvature, matrix.T @ (treatment - fitted))
+            step = np.linalg.solve(curvature, matrix.T @ (mass * (treatment - fitted)))
         except np.linalg.LinAlgError:
-            return LogitFit(fitted, False)
+            break
         beta = beta + step
-        if np.abs(beta).max() > 30:  # in units of a feature's SD: a perfect prediction
-            return LogitFit(fitted, False)
+        if np.abs(beta).max() > 30:  # per SD of a feature: a perfect prediction
+            break
         if np.abs(step).max() < TOLERANCE:
-            return LogitFit(expit(offset + matrix @ beta), True)
-    return LogitFit(fitted, False)
+            return LogitFit(beta, centre, spread, True)
+    return LogitFit(beta, centre, spread, False)
+
+
+def _matrix(x: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.ones(len(x)), (x - centre) / spread])
 
 
 def score_test(
@@ -56,7 +78,9 @@ def score_test(
     constant
         Whether the level itself is tested too (a propensity given from outside).
     """
-    matrix = _standardised(x)
+    spread = x.std(axis=0)
+    spread[spread == 0] = 1.0
+    matrix = _matrix(x, x.mean(axis=0), spread)
     if not constant:
         matrix = matrix[:, 1:]
     moments = matrix * residual[:, None]
@@ -67,9 +91,3 @@ def score_test(
     rank = int(np.linalg.matrix_rank(meat))
     statistic = float(total @ np.linalg.pinv(meat) @ total)
     return statistic, float(chdtrc(rank, statistic)), rank
-
-
-def _standardised(x: np.ndarray) -> np.ndarray:
-    spread = x.std(axis=0)
-    spread[spread == 0] = 1.0
-    return np.column_stack([np.ones(len(x)), (x - x.mean(axis=0)) / spread])

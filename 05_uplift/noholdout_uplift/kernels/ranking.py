@@ -214,58 +214,14 @@ def top_weights(score: np.ndarray, fraction: float, weight: np.ndarray | None = 
     Rows tied at the edge share equally what is left of the fraction, so the sum (with weights:
     the weighted sum) is exactly ``fraction`` of all rows. Shape ``(n,)``.
     """
-    ranking = rank(score, weight)
-    width = ranking.group_weight
-    room = fraction * width.sum() - (np.cumsum(width) - width)
-    taken = np.divide(room, width, out=np.zeros(width.size), where=width > 0).clip(0.0, 1.0)
-    chosen = np.empty(score.size)
+    return tops_of(rank(score, weight), np.array([fraction]))[:, 0]
+
+
+def tops_of(ranking: Ranking, fractions: np.ndarray) -> np.ndarray:
+    """:func:`top_weights` at several fractions of rows that are ranked already, ``(n, m)``."""
+    width = ranking.group_weight[:, None]
+    room = fractions * width.sum() - (np.cumsum(width) - width[:, 0])[:, None]
+    taken = np.divide(room, width, out=np.zeros(room.shape), where=width > 0).clip(0.0, 1.0)
+    chosen = np.empty((ranking.order.size, fractions.size))
     chosen[ranking.order] = taken[ranking.group]
     return chosen
-
-
-@dataclass(frozen=True)
-class GainCurve:
-    """Gain per row when the best share of rows is treated, and its variance; shape ``(m,)``."""
-
-    gain: np.ndarray
-    variance: np.ndarray
-
-
-def gain_curve(
-    ranking: Ranking,
-    gamma: np.ndarray,
-    fractions: np.ndarray,
-    clusters: np.ndarray | None = None,
-) -> GainCurve:
-    """The gain (Qini) curve ``u * mean(gamma in the top share u)`` at ``fractions``.
-
-    Tied rows contribute in proportion. The variance is that of the mean of ``gamma`` in the rows
-    selected, with sums within ``clusters`` (codes in the rows' order) where they are given.
-    """
-    width = ranking.group_weight
-    sorted_gamma = gamma[ranking.order]
-    position = np.concatenate([[0.0], np.cumsum(width)])
-    total = position[-1]
-    sums = np.concatenate([[0.0], np.cumsum(_group_mean(sorted_gamma, ranking) * width)])
-    gain = np.interp(fractions * total, position, sums) / total
-
-    middle = (position[:-1] + position[1:]) / (2 * total)
-    bins = np.searchsorted(fractions, middle, side="left")[ranking.group]
-    mean = np.divide(gain, fractions, out=np.zeros(fractions.size), where=fractions > 0)
-    w = ranking.weight
-    if clusters is None:
-        one, two, three = (
-            np.cumsum(np.bincount(bins, weights=v, minlength=fractions.size))[: fractions.size]
-            for v in ((w * sorted_gamma) ** 2, w**2 * sorted_gamma, w**2)
-        )
-        return GainCurve(gain, (one - 2 * mean * two + mean**2 * three) / total**2)
-    codes = np.unique(clusters, return_inverse=True)[1][ranking.order]
-    count = int(codes.max()) + 1
-    cell = codes * (fractions.size + 1) + bins
-    shape = (count, fractions.size + 1)
-    effect, mass = (
-        np.bincount(cell, weights=v, minlength=shape[0] * shape[1]).reshape(shape)[:, :-1].cumsum(1)
-        for v in (w * sorted_gamma, w)
-    )
-    scale = count / max(count - 1, 1)
-    return GainCurve(gain, scale * ((effect - mean * mass) ** 2).sum(axis=0) / total**2)

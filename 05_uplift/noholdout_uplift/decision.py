@@ -1,0 +1,171 @@
+"""From the worth of rules to one decision, with the optimism of choosing taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.inference import cluster_sums, critical_value
+from noholdout_shared.render import effect_text
+from scipy.special import ndtr
+
+from noholdout_uplift.policy import Contrasts, Rules
+from noholdout_uplift.scored import Scored
+
+NO_EVIDENCE = "no evidence that targeting beats one rule for all"
+TO_ALL = "ship to all"
+TO_NOBODY = "ship to nobody"
+DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, which rule that is, and the simultaneous lower bounds behind it."""
+
+    answer: str
+    reason: str
+    rule: str | None
+    lower: np.ndarray
+
+
+def decide(
+    rows: Scored,
+    rules: Rules,
+    compared: Contrasts,
+    qini: tuple[float, float],
+    ate: tuple[float, float],
+    seed: int,
+    proportion: bool,
+) -> Decision:
+    """One of four answers, each wrong with at most the probability that ``conf_level`` leaves.
+
+    First, one-sided: does the ranking find any heterogeneity (Qini-weighted RATE)? If not, there
+    is no evidence that targeting beats one rule for all. Then a targeting rule is shipped when
+    its gain over nobody and over the best uniform rule both have simultaneous one-sided lower
+    bounds above zero; the bounds hold for all shares at once, so picking the best of them leaves
+    them valid. Otherwise everybody gets it when the average effect is above zero, nobody when it
+    is below zero (one-sided).
+
+    ``qini`` and ``ate`` are pairs of estimate and standard error.
+    """
+    needed = np.isin(compared.against, ["treat-none", rules.uniform])
+    bound = simultaneous_bound(compared.found.psi[:, needed], rows, seed)
+    lower = np.full(needed.size, np.nan)
+    lower[needed] = compared.found.values[needed] - bound * compared.errors[needed]
+    limit = one_sided(rows)
+    ate_text = effect_text(ate[0], proportion)
+    if not qini[0] > limit * qini[1]:
+        reason = (
+            f"The ranking isn't shown to be better than chance (Qini {qini[0]:.3g}, standard "
+            f"error {qini[1]:.2g}). The average effect is {ate_text}."
+        )
+        return Decision(NO_EVIDENCE, reason, None, lower)
+    best = _best_targeting(rules, compared, lower)
+    if best is not None:
+        treated = float(rows.share @ rules.treat[best]) / rows.share.size
+        over = _value(compared, best, rules.uniform)
+        bound_text = effect_text(_bound(compared, lower, best, rules.uniform), proportion)
+        how = "by predicted effect per cost" if best == "within-budget" else "by predicted effect"
+        reason = (
+            f"Shipping to them, {how}, is worth {effect_text(over, proportion)} per user more "
+            f"than {_name(rules.uniform)} (at least {bound_text}, for all shares at once)."
+        )
+        return Decision(f"ship to the top {100 * treated:.3g}%", reason, best, lower)
+    if ate[0] > limit * ate[1] and rules.uniform == "treat-all":
+        reason = f"Effects differ, but no share is shown to beat everybody, who gain {ate_text}."
+        return Decision(TO_ALL, reason, "treat-all", lower)
+    if ate[0] < -limit * ate[1]:
+        reason = f"Effects differ, but no share is shown to gain; the average effect is {ate_text}."
+        return Decision(TO_NOBODY, reason, "treat-none", lower)
+    reason = (
+        "Effects differ, but no share is shown to beat both nobody and "
+        f"{_name(rules.uniform)}; the average effect is {ate_text}."
+    )
+    return Decision(NO_EVIDENCE, reason, None, lower)
+
+
+def _name(rule: str) -> str:
+    return {"treat-all": "shipping to all", "random-budget": "a random share at that budget"}[rule]
+
+
+def one_sided(rows: Scored) -> float:
+    """The one-sided critical value of a single bound."""
+    return critical_value(2 * rows.conf_level - 1, rows.df) if rows.conf_level > 0.5 else 0.0
+
+
+def simultaneous_bound(psi: np.ndarray, rows: Scored, seed: int) -> float:
+    """The critical value of one-sided lower bounds that hold together.
+
+    The ``conf_level`` quantile of the largest of the joint normal limits of the studentised
+    contrasts, drawn from their correlations (Montiel Olea and Plagborg-Møller 2019, JAE 34(1));
+    with clusters carried over to t by its tail probability.
+    """
+    values = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
+    covariance = values.T @ values
+    scale = np.sqrt(np.diag(covariance))
+    live = scale > 0
+    if not live.any():
+        return one_sided(rows)
+    correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
+    roots, vectors = np.linalg.eigh(correlation)
+    half = vectors * np.sqrt(np.clip(roots, 0.0, None))
+    draws = np.random.default_rng(seed).standard_normal((DRAWS, half.shape[1])) @ half.T
+    bound = float(np.quantile(draws.max(axis=1), rows.conf_level))
+    if np.isinf(rows.df):
+        return bound
+    tail = float(ndtr(-bound))
+    return critical_value(1 - 2 * tail, rows.df)
+
+
+def _pair(compared: Contrasts, rule: str, against: str) -> int:
+    return list(zip(compared.rule, compared.against, strict=True)).index((rule, against))
+
+
+def _value(compared: Contrasts, rule: str, against: str) -> float:
+    return float(compared.found.values[_pair(compared, rule, against)])
+
+
+def _bound(compared: Contrasts, lower: np.ndarray, rule: str, against: str) -> float:
+    return float(lower[_pair(compared, rule, against)])
+
+
+def _best_targeting(rules: Rules, compared: Contrasts, lower: np.ndarray) -> str | None:
+    winners = [
+        rule
+        for rule in rules.targeting
+        if _bound(compared, lower, rule, "treat-none") > 0
+        and _bound(compared, lower, rule, rules.uniform) > 0
+    ]
+    return max(winners, key=lambda rule: _value(compared, rule, "treat-none"), default=None)
+
+
+def optimism_table(
+    rows: Scored, rules: Rules, in_sample: float, held_out: float, uniform_gain: float
+) -> pd.DataFrame:
+    """What choosing on the rows that value the choice would have added, for both choices made.
+
+    ``ranking``: the effect in the top group on the rows that trained the ranking. ``share``: the
+    gain of the best share over the better uniform rule, where the share is picked on the rows
+    that value it, against a share picked on earlier folds and valued on the next.
+    """
+    tops = [name for name in rules.treat if name.startswith("top-")]
+    reference = 1.0 if uniform_gain > 0 else 0.0
+    gain = (np.column_stack([rules.treat[t] for t in tops]) - reference) * rows.gamma[:, None]
+    folds = np.unique(rows.fold)
+    sums = np.array([rows.weight[rows.fold == k] @ gain[rows.fold == k] for k in folds])
+    mass = np.array([rows.weight[rows.fold == k].sum() for k in folds])
+    chosen = on_rows = np.nan
+    if folds.size > 1:
+        picks = np.argmax(np.cumsum(sums, axis=0)[:-1], axis=1)
+        chosen = sums[np.arange(1, folds.size), picks].sum() / mass[1:].sum()
+        on_rows = sums[1:].sum(axis=0).max() / mass[1:].sum()
+    table = pd.DataFrame(
+        {
+            "choice": ["ranking", "share"],
+            "on_the_rows_that_chose": [in_sample, on_rows],
+            "held_out": [held_out, chosen],
+        }
+    )
+    table["removed"] = table["on_the_rows_that_chose"] - table["held_out"]
+    return table
