@@ -56,11 +56,18 @@ class Context:
 
 
 def trend_checks(
-    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
+    data: Moments,
+    leads: Leads,
+    gaps: Linear,
+    errors: Errors,
+    context: Context,
+    more: Sequence[HypothesisCheck] = (),
 ) -> tuple[Check, ...]:
-    """The hypothesis checks of one estimate, judged as one family."""
-    if len(leads.lag) == 0 or not context.std_error > 0:
+    """The hypothesis checks of one estimate, ``more`` among them, judged as one family."""
+    if not context.std_error > 0:
         return (_no_leads(context),)
+    if len(leads.lag) == 0:
+        return (_no_leads(context), *judge(list(more), context.std_error))
     tests: list[HypothesisCheck | None] = [
         _slope(data, leads, gaps, errors, context),
         _bins(data, leads, gaps, errors, context),
@@ -68,9 +75,8 @@ def trend_checks(
         _anticipation(data, leads, gaps, errors, context),
     ]
     usable = [test for test in tests if test is not None]
-    if not usable:
-        return (_no_leads(context),)
-    return judge(usable, context.std_error)
+    found = judge([*usable, *more], context.std_error)
+    return found if usable else (_no_leads(context), *found)
 
 
 def _no_leads(context: Context) -> Check:
@@ -299,3 +305,28 @@ def overlap_check(found: Effects, weights: np.ndarray, what: str) -> Check:
     if status != "pass" and not dropped:
         text += " A few controls stand for all: use fewer or coarser covariates."
     return structural("overlap", assumption, status, fewest, text)
+
+
+def twfe_check(
+    proportion: bool, *, difference: float, std_error: float, df: float, negative: float
+) -> HypothesisCheck | None:
+    """Two-way fixed effects against the group-time average; ``None`` when they can't differ."""
+    if not std_error > 1e-10:
+        return None
+    p_value = two_sided_p(difference / std_error, df)
+    return HypothesisCheck(
+        name="twfe_weighting",
+        assumption="Effects are the same for all waves at all times since launch.",
+        statistic=difference / std_error,
+        p_value=p_value,
+        bias=difference,
+        found=(
+            f"The coefficient differs from the group-time average by "
+            f"{effect_text(difference, proportion)} ({p_text(p_value)}); {negative:.0%} of its "
+            "weight on treated rows is negative."
+        ),
+        todo=(
+            "It counts groups that are treated already as controls, so it misleads when effects "
+            "grow or differ: use --estimator group-time."
+        ),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from noholdout_shared.errors import DataError
@@ -72,7 +73,11 @@ def estimate(
         needs a wave's covariates to keep their distribution.
     estimator
         ``group-time`` (Callaway and Sant'Anna 2021) or ``two-by-two``: the first wave against
-        those not treated until the window ends, before against after.
+        those not treated until the window ends, before against after; ``twfe``: two-way fixed
+        effects, with what its coefficient is made of; ``imputation`` (Borusyak, Jaravel and Spiess
+        2024) or ``two-stage`` (Gardner 2022): against what untreated rows predict, which leans on
+        every period before the launch; ``sun-abraham`` (2021): against the never treated or the
+        last wave; ``all``: group-time, with the others in table ``estimators``.
     control_group
         ``not-yet-treated``: waves until they are treated, and the never treated;
         ``never-treated``: the latter only.
@@ -148,10 +153,14 @@ def estimate(
         cell_mean=cell_mean,
         missing=missing,
     )
-    if estimator == "two-by-two":
-        from noholdout_did.estimators.two_by_two import two_by_two
+    run = _estimator(estimator)
+    return run(rollout, options, outcome=outcome, named_cluster=cluster is not None)
 
-        return two_by_two(rollout, options, outcome=outcome, named_cluster=cluster is not None)
-    from noholdout_did.estimators.group_time import group_time
 
-    return group_time(rollout, options, outcome=outcome, named_cluster=cluster is not None)
+def _estimator(name: Estimator) -> Callable[..., DidEstimate]:
+    """The estimator of that name; each module loads on first use."""
+    function = "side_by_side" if name == "all" else name.replace("-", "_")
+    module = "imputation" if name == "two-stage" else function
+    loaded = importlib.import_module(f"noholdout_did.estimators.{module}")
+    found: Callable[..., DidEstimate] = getattr(loaded, function)
+    return found

@@ -15,7 +15,9 @@ from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
 if TYPE_CHECKING:
     from noholdout_did.rollout import Rollout
 
-Estimator = Literal["group-time", "two-by-two"]
+Estimator = Literal[
+    "group-time", "two-by-two", "twfe", "imputation", "two-stage", "sun-abraham", "all"
+]
 Inference = Literal["analytic", "bootstrap"]
 
 BAND_DRAWS = 999

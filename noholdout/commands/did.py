@@ -27,7 +27,10 @@ def did(
         typer.Option(help="How covariates are held equal: doubly robust, regression, weighting."),
     ] = "dr",
     estimator: Annotated[
-        Literal["group-time", "two-by-two"], typer.Option(help="How the effect is computed.")
+        Literal[
+            "group-time", "two-by-two", "twfe", "imputation", "two-stage", "sun-abraham", "all"
+        ],
+        typer.Option(help="How the effect is computed."),
     ] = "group-time",
     control_group: Annotated[
         Literal["not-yet-treated", "never-treated"], typer.Option(help="Whom to compare with.")

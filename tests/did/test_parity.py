@@ -133,3 +133,42 @@ def test_mpdta_with_a_covariate(mpdta: pd.DataFrame, adjust: str, name: str) -> 
         assert table.loc[(2004, year), "std_error"] == pytest.approx(
             want[f"{key}_se"]["value"], abs=SIX
         )
+
+
+def test_two_way_fixed_effects_and_its_decomposition(mpdta: pd.DataFrame) -> None:
+    castle = pd.read_csv(reference_file("castle.csv"))
+    args = {"outcome": "l_homicide", "time": "year", "unit": "sid", "first_treated": "effyear"}
+    ours = {
+        "mpdta": on_mpdta(mpdta, estimator="twfe", control_group="not-yet-treated"),
+        "castle": estimate(castle, **args, estimator="twfe"),
+        "weighted": estimate(castle, **args, estimator="twfe", weights="popwt"),
+    }
+    names = {
+        "mpdta": ("mpdta", "twfe_post", "twfe_post_se_cluster"),
+        "castle": ("castle", "twfe_unweighted", "twfe_unweighted_se_cluster_sid"),
+        "weighted": ("castle", "twfe_popweighted", "twfe_popweighted_se"),
+    }
+    for key, (data_set, value, error) in names.items():
+        want = expected(data_set)
+        assert ours[key].estimate == pytest.approx(want[value]["value"], abs=SIX)
+        assert ours[key].std_error == pytest.approx(want[error]["value"], abs=SIX)
+    for key in ("mpdta", "castle"):
+        table = ours[key].tables["bacon"].set_index("comparison")
+        for kind, (weight, value) in expected(key)["bacon"]["value"].items():
+            assert table.loc[kind, "weight"] == pytest.approx(weight, abs=SIX)
+            assert table.loc[kind, "estimate"] == pytest.approx(value, abs=SIX)
+        pairs = ours[key].tables["bacon_pairs"]
+        assert pairs["weight"] @ pairs["estimate"] == pytest.approx(ours[key].estimate, abs=1e-12)
+
+
+def test_sun_abraham_is_group_time_against_the_never_treated(mpdta: pd.DataFrame) -> None:
+    found = on_mpdta(mpdta, estimator="sun-abraham", control_group="not-yet-treated")
+    never = on_mpdta(mpdta, base_period="universal")
+    pd.testing.assert_frame_equal(found.tables["group_time"], never.tables["group_time"])
+
+
+def test_imputation_on_mpdta(mpdta: pd.DataFrame) -> None:
+    # R's didimputation prints -0.0477 (0.0132) for its static effect.
+    found = on_mpdta(mpdta, estimator="imputation", control_group="not-yet-treated")
+    assert found.estimate == pytest.approx(-0.0477, abs=5e-5)
+    assert found.std_error == pytest.approx(0.0132, abs=5e-5)

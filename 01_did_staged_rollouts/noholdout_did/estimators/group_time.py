@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.checks import Check
+from noholdout_shared.checks import Check, HypothesisCheck
 
 from noholdout_did import checks as check
 from noholdout_did.effects import Effects, effects
@@ -47,6 +48,20 @@ def group_time(
     ``options.anticipation`` periods (Callaway and Sant'Anna 2021, assumptions 3 to 5).
     """
     found = effects(rollout, options)
+    return from_effects(rollout, options, found, outcome=outcome, named_cluster=named_cluster)
+
+
+def from_effects(
+    rollout: Rollout,
+    options: Options,
+    found: Effects,
+    *,
+    outcome: str,
+    named_cluster: bool,
+    more: Sequence[HypothesisCheck] = (),
+    more_tables: Mapping[str, pd.DataFrame] | None = None,
+) -> DidEstimate:
+    """Average the effects, check them (with ``more`` in the family of tests), and tabulate."""
     data, cells, att = found.data, found.cells, found.att
     errors = errors_for(data, named_cluster)
     overall, rows = aggregate(data, att, cells, options.aggregate, options.balance)
@@ -58,6 +73,7 @@ def group_time(
         **_aggregate_table(rollout, data, rows, errors, options),
         "pre_tests": _pre_tests(found, errors),
         "trends": raw_trends(rollout, data),
+        **(more_tables or {}),
     }
     return build(
         rollout,
@@ -65,7 +81,7 @@ def group_time(
         head,
         estimand=_estimand(rollout, options),
         outcome=outcome,
-        checks=_checks(rollout, options, found, weights, errors, head),
+        checks=_checks(rollout, options, found, weights, errors, head, more),
         tables=tables,
         settings={**options.settings(), **found.settings, "small_sample": errors.corrected},
         n_clusters=data.n_clusters,
@@ -79,6 +95,7 @@ def _checks(
     weights: np.ndarray,
     errors: Errors,
     head: Headline,
+    more: Sequence[HypothesisCheck],
 ) -> tuple[Check, ...]:
     """All checks; ``weights`` are the cells' weights in the reported average, shape ``(K,)``."""
     data = found.data
@@ -94,7 +111,7 @@ def _checks(
     labels = [str(label) for label in cohort_labels(rollout, data)]
     periods = [str(label) for label in rollout.periods]
     checks = [
-        *check.trend_checks(data, found.leads, found.gaps, errors, context),
+        *check.trend_checks(data, found.leads, found.gaps, errors, context, more),
         check.cluster_check(data, used, labels, what, rollout.cluster is None),
         check.control_check(data, used, weights[weights > 0], periods, what),
     ]

@@ -7,7 +7,7 @@ ever formed for a large panel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -178,4 +178,29 @@ def _independent_rows(
         part_sizes=sizes,
         n_clusters=len(y),
         nested=True,
+    )
+
+
+def with_cluster_influences(data: Moments, psi: np.ndarray, cohort: np.ndarray) -> Moments:
+    """The same rollout with clusters' influences as features.
+
+    Parameters
+    ----------
+    psi
+        Shape ``(n_clusters, K)``.
+    cohort
+        Each cluster's cohort code, shape ``(n_clusters,)``; used when clusters are nested.
+    """
+    if data.nested:
+        rows = [np.flatnonzero(cohort == c) for c in range(len(data.launch))]
+    else:
+        nobody = np.zeros(0, dtype=np.int64)
+        rows = [np.arange(len(psi)), *([nobody] * (len(data.launch) - 1))]
+    features = tuple(psi[r] for r in rows)
+    return replace(
+        data,
+        gram=tuple(f.T @ f for f in features),
+        features=features,
+        members=tuple(rows),
+        share_features=np.zeros(psi.shape[1]),
     )
