@@ -37,6 +37,8 @@ clean:
 	rm -rf $(VENV) data out dist build .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.created:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 

@@ -2,7 +2,7 @@
 
 A ``text`` block straight after a ``bash`` block is what its last command prints, on the data of
 ``noholdout generate --n-users 50000 --seed 42 --out data/``. ``python tests/readme_output.py``
-writes them anew.
+writes them anew, and the picture beside them.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def main() -> None:
         folder = workplace(Path(name) / "clone", n_users=N_USERS)
         for pair in reversed(shown(readme)):
             readme = readme[: pair.start] + printed(pair.command, folder) + readme[pair.end :]
+        printed(f"noholdout compare --seed 42 --plot {ROOT / 'docs/compare.png'}", folder)
     README.write_text(readme, "utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,6 +36,8 @@ def demo(
     methods = list(SCRIPTS) if method == "all" else [method.replace("-", "_")]
     arguments = _arguments(data, out, n_users, seed)
     started, failed = time.perf_counter(), []
+    if sys.stderr.isatty():  # the first one takes seconds
+        typer.echo(f"Running {', '.join(methods)}, {jobs} at a time ...", err=True)
     runs = run_demos(methods, arguments, jobs=jobs)
     for finished in track(runs, "running the demos", total=len(methods)):
         typer.echo(f"== {finished.method} ".ljust(80, "="))
