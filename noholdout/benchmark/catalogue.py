@@ -20,11 +20,11 @@ def _foil(name: str, design: str, estimand: str, function: str, slow: bool = Fal
 
 
 def _peer(
-    package: str, design: str, estimand: str, call: str, label: str = "", **options: str
+    package: str, design: str, scored: str, call: str, label: str = "", **options: str
 ) -> Entry:
     name = f"{package}:{label}" if label else package
     place = f"noholdout.benchmark.peers.{call}"
-    return Entry(name, design, "peer", place, estimand, options, package=package, slow=True)
+    return Entry(name, design, "peer", place, scored, options, package=package, slow=True)
 
 
 CATALOGUE: tuple[Entry, ...] = (
@@ -46,6 +46,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _ours("rdd", "at_cutoff"),
     _foil("two-sides", "rdd", "at_cutoff", "two_sides"),
     _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust"),
+    _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust", "conventional", row="Conventional"),
     _ours("synthetic_control", "att"),
     _ours("synthetic_control", "att", "classic", estimator="classic"),
     _ours("synthetic_control", "att", "did", estimator="did"),

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noholdout import __version__
 from noholdout.benchmark.arena import Cell
 from noholdout.benchmark.registry import Entry
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BATCH = 50
-PACKAGES = ("noholdout", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels")
+PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "statsmodels")
 
 # Column name to DuckDB type: written out, so that a batch without any verdict has the same schema.
 SCHEMA = {
@@ -75,7 +76,9 @@ class Batch:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that the numbers come from."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "noholdout": __version__} | {
+        name: version(name) for name in PACKAGES
+    }
 
 
 def fingerprint(entry: Entry) -> str:
