@@ -51,10 +51,93 @@ def estimate(
 ) -> RddEstimate:
     """What does the treatment change for users right at the cutoff?
 
-    The arguments are those of
-    :func:`noholdout_rdd.estimators.local_polynomial.local_polynomial`, and what every method
-    takes: ``replicates`` (an error here, as no inference draws), ``seed`` and ``jobs`` (nothing
-    random or parallel happens, so they change nothing).
+    A local polynomial on each side, its bias corrected or bounded. Assumes that, but for the rule,
+    the outcome would run on smoothly through the cutoff, and that nobody can set their own score
+    precisely.
+
+    Parameters
+    ----------
+    data
+        One row a user: a frame, a path or a connection URL.
+    outcome, running
+        Columns of the outcome and of the score that the rule looks at.
+    cutoff
+        Where the rule switches; rows at the cutoff belong to the side above.
+    treated_side
+        The side that the rule treats.
+    treatment
+        Column of the treatment received (0/1).
+    design
+        ``sharp``: the effect of crossing the cutoff. ``fuzzy``: that effect over the jump in
+        ``treatment``, the effect on those who follow the rule. Left out: fuzzy when ``treatment``
+        is given, else sharp.
+    bandwidth, bias_bandwidth
+        h and b in units of the score; chosen by ``selector`` when left out; b is h when only h is
+        given.
+    selector
+        MSE-optimal (``mse``) or coverage-error-optimal (``cer``), for the difference of the sides
+        (``rd``), for each side (``two``), for their sum (``sum``), the smaller of rd and sum
+        (``comb1``) or the median of all three (``comb2``).
+    kernel, degree
+        Weights within the bandwidth, and degree of the polynomial (1 to 4).
+    variance
+        Residuals for the standard error: three nearest neighbours (default), or HC0 to HC3. With
+        ``cluster`` they are plain residuals summed within clusters and this must be left out.
+    covariates
+        Columns that the treatment can't have changed, partialled out with one slope on both
+        sides.
+    other_rules
+        Columns of other treatments that must not jump at the cutoff (check ``second_rule``).
+    costs, step
+        Price the threshold: what moving the cutoff by ``step`` (0.01 for scores between 0 and 1)
+        and its multiples would change in the outcome and in these columns (dollars, seconds) per
+        1,000 users, in the table ``price``. Either of the two asks for it.
+    cluster, weights
+        Columns of groups whose rows move together, and of sampling weights.
+    cluster_sums
+        ``apart``: within clusters on each side, as the reference implementation; ``joint``: over
+        both sides, right when clusters lie on both (their common shocks cancel in the jump).
+    donut
+        Leave out rows within this distance of the cutoff.
+    mixed_bin
+        ``drop`` leaves out the one score at the cutoff that mixes both arms because scores were
+        rounded after the decision (without ``treatment``: the rows exactly at the cutoff).
+    inference
+        Which estimate and interval to report: ``robust`` (bias-corrected), ``conventional``, or
+        ``honest`` (local linear at its own bandwidth, the interval widened by the largest bias
+        that ``smoothness`` allows).
+    smoothness
+        Bound on the second derivative of the outcome in the score on each side, for ``honest``;
+        by rule of thumb when left out.
+    replicates
+        Draws of a resampling inference: none here draws, so that giving it is an error.
+    conf_level
+        Level of the interval, between 0 and 1.
+    missing
+        ``refuse`` rows with missing values, or ``drop`` and count them.
+    margin
+        Also answer whether the effect is worse than minus this, in the outcome's units.
+    seed, jobs
+        What every method takes; nothing here is random or parallel, so they change nothing.
+
+    Returns
+    -------
+    RddEstimate
+        Treated minus not treated, with tables ``bandwidths``, ``variants``, ``sweep``,
+        ``placebo_cutoffs``, ``binned_means`` and ``fits``.
+
+    Raises
+    ------
+    DataError
+        The data can't be read as asked.
+    DesignError
+        No rows on one side, a window with too few different scores, or a treatment that doesn't
+        jump.
+
+    Notes
+    -----
+    Calonico, Cattaneo and Titiunik (2014, Econometrica 82:2295), theorems 1 and 3; see
+    :func:`noholdout_rdd.estimators.local_polynomial.local_polynomial`.
 
     Examples
     --------

@@ -161,7 +161,7 @@ def honest_bandwidth(
         bias = smoothness / 2 * sum(part[0] for part in parts)
         return float(bias**2 + sum(part[1] for part in parts))
 
-    tried = np.linspace(np.log(low), np.log(high), 40) if low < high else np.array([np.log(low)])
+    tried = np.linspace(np.log(low), np.log(high), 20) if low < high else np.array([np.log(low)])
     values = np.array([mse(t) for t in tried])
     if not np.isfinite(values).any():
         raise SparseWindow(high, sides[0].n, 2)
