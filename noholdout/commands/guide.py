@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -123,12 +124,14 @@ def _renderable(path: Path, tree: Tree) -> RenderableType:
         ruled_out.add_row(Text(method, style="dim"), Text(reason))
     if ruled_out.rows:
         parts += [Text("Ruled out", style="bold"), Padding(ruled_out, (0, 0, 1, 2), expand=False)]
-    if outcome.command and outcome.example:
+    if outcome.command:
+        # not rich's Padding: it fills lines with spaces, and a space after \\ breaks a pasted line
+        examples = "\n".join(shell_lines(command) for command in outcome.example)
         parts += [
             Text("Type", style="bold"),
-            Padding(Text(shell_lines(outcome.command)), (0, 0, 1, 2), expand=False),
-            Text("On the example data", style="bold"),
-            Padding(Text(shell_lines(outcome.example)), (0, 0, 1, 2), expand=False),
+            Text(indent(shell_lines(outcome.command), "  ") + "\n"),
+            Text("On the example data (noholdout generate)", style="bold"),
+            Text(indent(examples, "  ") + "\n"),
         ]
     parts.append(Text(outcome.note))
     return Group(*parts)

@@ -56,7 +56,7 @@ class Outcome:
     must_be_true: tuple[str, ...]
     note: str
     command: str | None
-    example: str | None
+    example: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,5 +106,5 @@ def _outcome(entry: dict[str, Any]) -> Outcome:
         must_be_true=tuple(entry["must_be_true"]),
         note=entry["note"],
         command=entry.get("command"),
-        example=entry.get("example"),
+        example=tuple(entry.get("example", ())),
     )

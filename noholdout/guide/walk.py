@@ -58,7 +58,7 @@ class Path:
             ],
             "must_be_true": list(self.outcome.must_be_true),
             "command": self.outcome.command,
-            "example": self.outcome.example,
+            "example": list(self.outcome.example),
             "note": self.outcome.note,
         }
 

@@ -9,6 +9,8 @@ from markdown_it import MarkdownIt
 from processes import ROOT, run, workplace
 from readme_output import N_USERS, README, Shown, printed, shown
 
+from noholdout.guide import Outcome, load_tree
+
 DOCUMENTS = [
     ROOT / name
     for name in ("README.md", "METHODS.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -66,6 +68,14 @@ def test_commands_run(command: str, clone: Path) -> None:
     assert max((len(line.rstrip()) for line in ran.stdout.splitlines()), default=0) <= 80 or (
         "--json" in command
     )
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("outcome", load_tree().outcomes.values(), ids=lambda outcome: outcome.id)
+def test_the_guides_examples_run(outcome: Outcome, clone: Path) -> None:
+    for command in outcome.example:
+        ran = run(command, clone)
+        assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.demo

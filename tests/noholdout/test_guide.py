@@ -108,6 +108,12 @@ def test_assumed_answers_are_said() -> None:
     assert text.count("(assumed:") == 3
 
 
+def test_the_printed_command_can_be_pasted() -> None:
+    text = CliRunner().invoke(app, ["guide", "--rollout", "everyone"]).stdout
+    assert "--treated A \\\n" in text
+    assert "\\ " not in text
+
+
 def test_json_is_one_object() -> None:
     result = CliRunner().invoke(app, ["guide", "--goal", "whom", "--json"])
     assert json.loads(result.stdout)["method"] == "uplift"
@@ -153,10 +159,11 @@ def test_without_a_terminal_it_says_how_to_answer() -> None:
 
 def test_examples_are_broken_into_lines_that_paste() -> None:
     for outcome in TREE.outcomes.values():
-        if outcome.example:
-            broken = shell_lines(outcome.example)
+        assert bool(outcome.example) == bool(outcome.command)
+        for example in outcome.example:
+            broken = shell_lines(example)
             assert max(map(len, broken.splitlines())) <= 80
-            assert shlex.split(broken.replace("\\\n", "")) == shlex.split(outcome.example)
+            assert shlex.split(broken.replace("\\\n", "")) == shlex.split(example)
 
 
 def test_the_readme_shows_this_tree() -> None:
