@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from noholdout_uplift.bootstrap import bootstrap_errors
+    from noholdout_uplift.classical import (
+        normalised_auuc,
+        normalised_qini,
+        normalised_qini_by_total,
+        raw_uplift_at,
+    )
+    from noholdout_uplift.contest import compare_learners
     from noholdout_uplift.estimate import estimate
     from noholdout_uplift.estimators.class_transformation import ClassTransformation
     from noholdout_uplift.estimators.dr_learner import DRLearner
@@ -26,6 +33,11 @@ _WHERE = {
     "UpliftEstimate": "result",
     "in_sample_top_effect": "optimism",
     "bootstrap_errors": "bootstrap",
+    "compare_learners": "contest",
+    "normalised_auuc": "classical",
+    "normalised_qini": "classical",
+    "normalised_qini_by_total": "classical",
+    "raw_uplift_at": "classical",
     "SLearner": "estimators.s_learner",
     "TLearner": "estimators.t_learner",
     "RLearner": "estimators.r_learner",
@@ -41,6 +53,7 @@ __all__ = [
     "UpliftEstimate",
     "in_sample_top_effect",
     "bootstrap_errors",
+    "compare_learners",
     "SLearner",
     "TLearner",
     "XLearner",
@@ -49,6 +62,10 @@ __all__ = [
     "ClassTransformation",
     "rank_metrics",
     "top_weights",
+    "normalised_auuc",
+    "normalised_qini",
+    "normalised_qini_by_total",
+    "raw_uplift_at",
 ]
 
 

@@ -12,7 +12,7 @@ from noholdout_shared.input import is_proportion
 
 from noholdout_uplift import calibration, policy, shipped, tables
 from noholdout_uplift import checks as look
-from noholdout_uplift.decision import Decision, decide, optimism_table
+from noholdout_uplift.decision import Decision, decide, optimism_table, with_guardrails
 from noholdout_uplift.estimators.choices import LEARNER_NAMES, make_learner
 from noholdout_uplift.folds import cross_fitted_means
 from noholdout_uplift.kernels.aipw import aipw_scores
@@ -71,6 +71,8 @@ def analyse(data: Any, options: Options) -> UpliftEstimate:
         **_describing_tables(ready, ranked, judged, options),
         **_deciding_tables(ready, ranked, judged, rules, compared, decision, naive, options),
     }
+    if "guardrails" in described:
+        decision = with_guardrails(decision, described["guardrails"], options.conf_level)
     return _assemble(ready, ranked, judged, decision, described, naive, options, draws)
 
 

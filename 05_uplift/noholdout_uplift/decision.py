@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,17 @@ def decide(
         f"{_name(rules.uniform)}; the average effect is {ate_text}."
     )
     return Decision(NO_EVIDENCE, reason, None, lower)
+
+
+def with_guardrails(decision: Decision, table: pd.DataFrame, conf_level: float) -> Decision:
+    """The decision with the guardrails that aren't shown to hold named in its reason."""
+    unsafe = table[~(table["not_worse_p"] < 1 - conf_level)]
+    if unsafe.empty or decision.answer in (NO_EVIDENCE, TO_NOBODY):
+        return decision
+    names = ", ".join(unsafe["metric"])
+    margin = float(table["margin"].iloc[0])
+    warning = f"Not shown to be no worse than {-margin:g} for those who get it: {names}."
+    return replace(decision, reason=f"{decision.reason} {warning}")
 
 
 def _name(rule: str) -> str:

@@ -1,0 +1,212 @@
+"""How often the intervals of uplift hold the truth, and how often the decision is right.
+
+Structural equations, for features X1..X4 standard normal and a coin W unless said otherwise:
+``Y = X1 + 0.5 X2 + W tau(X) + e``, ``e`` standard normal, 2,000 rows. The cells:
+
+- ``strong``         tau = 0.5 + 0.5 X3
+- ``weak``           tau = 0.5 + 0.1 X3
+- ``none``           tau = 0.3
+- ``sleeping-dogs``  tau = 0.4, but -0.5 where X4 > 0.674 (a quarter of the users)
+- ``confounded``     strong, with P(W = 1) = expit(0.8 X1 - 0.5 X3), estimated by a logit
+
+The truth of a metric or policy is that of the very rankings which each fold was given, on 20,000
+fresh users with their true effects; of the headline, the chosen users' own mean effect. A cell
+misses the range [0.93, 0.97] when its 99.9% Monte Carlo interval excludes it.
+
+    python benchmarks/uplift/coverage_study.py --replications 1000 --seed 1 --jobs 1
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.parallel import run_parallel
+from noholdout_uplift import estimate
+from noholdout_uplift.decision import NO_EVIDENCE
+from noholdout_uplift.estimators.choices import make_learner
+from noholdout_uplift.folds import cross_fitted_propensity
+from noholdout_uplift.inference import metrics_by_fold, std_errors
+from noholdout_uplift.kernels.ranking import rank_metrics, top_weights
+from scipy.special import expit
+from scipy.stats import beta
+
+CELLS = ("strong", "weak", "none", "sleeping-dogs", "confounded")
+FEATURES = ["x1", "x2", "x3", "x4"]
+METRICS = ("ate", "autoc", "qini", "auuc", "uplift_at_30")
+N_ROWS, N_FRESH = 2000, 20_000
+LOW, HIGH = 0.93, 0.97
+
+
+def effects(cell: str, x: np.ndarray) -> np.ndarray:
+    """Each user's true effect."""
+    if cell == "weak":
+        return 0.5 + 0.1 * x[:, 2]
+    if cell == "none":
+        return np.full(len(x), 0.3)
+    if cell == "sleeping-dogs":
+        return np.where(x[:, 3] > 0.674, -0.5, 0.4)
+    return 0.5 + 0.5 * x[:, 2]
+
+
+def draw(cell: str, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """A data set of the cell and its users' true effects."""
+    x = rng.normal(size=(N_ROWS, 4))
+    tau = effects(cell, x)
+    chance = expit(0.8 * x[:, 0] - 0.5 * x[:, 2]) if cell == "confounded" else np.full(N_ROWS, 0.5)
+    w = (rng.random(N_ROWS) < chance).astype(int)
+    y = x[:, 0] + 0.5 * x[:, 1] + w * tau + rng.normal(size=N_ROWS)
+    return pd.DataFrame(x, columns=FEATURES).assign(w=w, y=y), tau
+
+
+class Replication:
+    """One data set of a cell; a class, so that worker processes can receive it."""
+
+    def __init__(self, cell: str, learner: str, model: str) -> None:
+        self.cell, self.learner, self.model = cell, learner, model
+
+    def __call__(self, seed: np.random.SeedSequence) -> dict[str, Any]:
+        rng = np.random.default_rng(seed)
+        frame, tau = draw(self.cell, rng)
+        confounded = self.cell == "confounded"
+        found = estimate(
+            frame,
+            outcome="y",
+            treatment="w",
+            features=FEATURES,
+            learner=self.learner,  # type: ignore[arg-type]
+            model=self.model,
+            propensity="estimate" if confounded else None,
+            seed=int(rng.integers(2**31)),
+        )
+        truth = self._truth(frame, found, rng)
+        row: dict[str, Any] = {
+            "top_20": found.conf_low
+            <= np.average(tau, weights=found.scores["top"])
+            <= found.conf_high
+        }
+        for metric in found.tables["metrics"].itertuples():
+            row[metric.name] = metric.conf_low <= truth[metric.name] <= metric.conf_high
+        policy = found.tables["policy"].set_index("rule").loc["top-20%"]
+        row["policy_top_20"] = policy["conf_low"] <= truth["policy"] <= policy["conf_high"]
+        contrast = found.tables["contrasts"].set_index(["rule", "against"])
+        over_all = contrast.loc[("top-80%", "treat-all")]
+        row["top_80_over_all"] = over_all["conf_low"] <= truth["over_all"] <= over_all["conf_high"]
+        row["no_evidence"] = found.decision == NO_EVIDENCE
+        row["targets"] = found.decision.startswith("ship to the top")
+        row["to_all"] = found.decision == "ship to all"
+        row["beats_all"] = bool(contrast.xs("treat-all", level="against")["lower_bound"].max() > 0)
+        qini = found.tables["metrics"].set_index("name").loc["qini"]
+        row["rejects_sequential"] = abs(qini["estimate"]) > 1.96 * qini["std_error"]
+        row["sound"] = found.verdict == "sound"
+        if self.cell == "none":
+            row["rejects_pooled"], row["rejects_in_sample"] = self._dishonest(frame, found)
+        return row
+
+    def _learner(self) -> Any:
+        return make_learner(self.learner, self.model, 0)
+
+    def _truth(self, frame: pd.DataFrame, found: Any, rng: np.random.Generator) -> dict[str, float]:
+        fresh = rng.normal(size=(N_FRESH, 4))
+        tau = effects(self.cell, fresh)
+        x, y, w = frame[FEATURES].to_numpy(), frame["y"].to_numpy(), frame["w"].to_numpy()
+        fold = found.scores["fold"].to_numpy() - 1
+        chance = np.full(N_ROWS, w.mean())
+        if self.cell == "confounded":
+            chance = cross_fitted_propensity(x, w, fold)
+        truth = dict.fromkeys((*METRICS, "policy", "over_all"), 0.0)
+        for k in range(1, fold.max() + 1):
+            part = (fold == k).sum() / (fold > 0).sum()
+            train = fold < k
+            learner = make_learner(self.learner, self.model, int(found.settings["seed"]))
+            fitted = learner.fit(x[train], y[train], w[train], propensity=chance[train])
+            score = fitted.predict(fresh)
+            own = rank_metrics(score, tau)
+            for name in ("ate", "autoc", "qini", "auuc"):
+                truth[name] += part * getattr(own, name)
+            truth["uplift_at_30"] += part * np.average(tau, weights=top_weights(score, 0.3))
+            treat = top_weights(score, 0.2)
+            truth["policy"] += part * float(np.mean(treat * tau))  # E Y(0) = 0
+            truth["over_all"] -= part * float(np.mean((1 - top_weights(score, 0.8)) * tau))
+        return truth
+
+    def _dishonest(self, frame: pd.DataFrame, found: Any) -> tuple[bool, bool]:
+        """Would the Qini test reject on pooled cross-fitted scores, and on in-sample scores?"""
+        x, y, w = frame[FEATURES].to_numpy(), frame["y"].to_numpy(), frame["w"].to_numpy()
+        fold = found.scores["fold"].to_numpy()
+        gamma = found.scores["aipw"].to_numpy()
+        pooled = np.empty(N_ROWS)
+        for k in np.unique(fold):
+            pooled[fold == k] = (
+                self._learner().fit(x[fold != k], y[fold != k], w[fold != k]).predict(x[fold == k])
+            )
+        inside = self._learner().fit(x, y, w).predict(x)
+        ones = np.ones(N_ROWS)
+        answers = []
+        for score, groups in ((pooled, fold), (inside, np.ones(N_ROWS, dtype=int))):
+            metrics = metrics_by_fold(score, gamma, groups, ones)
+            answers.append(bool(abs(metrics.values[2]) > 1.96 * std_errors(metrics, None)[2]))
+        return answers[0], answers[1]
+
+
+def monte_carlo(share: float, count: int) -> tuple[float, float]:
+    """The exact 99.9% interval of a share of ``count`` draws (Clopper and Pearson 1934)."""
+    hits = round(share * count)
+    low = beta.ppf(0.0005, hits, count - hits + 1) if hits else 0.0
+    high = beta.ppf(0.9995, hits + 1, count - hits) if hits < count else 1.0
+    return float(low), float(high)
+
+
+def study(cell: str, learner: str, model: str, count: int, seed: int, jobs: int) -> pd.DataFrame:
+    """One row a quantity of the cell."""
+    place = CELLS.index(cell)
+    seeds = np.random.SeedSequence([seed, place]).spawn(count)
+    rows = pd.DataFrame(
+        run_parallel(Replication(cell, learner, model), seeds, jobs=jobs, label=cell)
+    )
+    table = []
+    coverage = ("top_20", *METRICS, "policy_top_20", "top_80_over_all")
+    for name, share in rows.astype(float).mean().items():
+        low, high = monte_carlo(share, count)
+        kind = "coverage" if name in coverage else "share"
+        missed = kind == "coverage" and (high < LOW or low > HIGH)
+        table.append(
+            {
+                "cell": cell,
+                "learner": learner,
+                "model": model,
+                "quantity": name,
+                "kind": kind,
+                "value": round(share, 4),
+                "mc_low": round(low, 4),
+                "mc_high": round(high, 4),
+                "missed": missed,
+                "replications": count,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def main() -> None:
+    """Run the cells and write one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--replications", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--cells", default=",".join(CELLS))
+    parser.add_argument("--learner", default="x")
+    parser.add_argument("--model", default="linear")
+    parser.add_argument("--out", default="benchmarks/results/uplift_coverage.csv")
+    args = parser.parse_args()
+    parts = []
+    for cell in args.cells.split(","):
+        parts.append(study(cell, args.learner, args.model, args.replications, args.seed, args.jobs))
+        print(parts[-1].to_string(index=False), flush=True)
+        pd.concat(parts).to_csv(Path(args.out), index=False)
+
+
+if __name__ == "__main__":
+    main()
