@@ -21,6 +21,7 @@ from noholdout.commands.demo import demo
 from noholdout.commands.did import did
 from noholdout.commands.generate import generate
 from noholdout.commands.guide import guide
+from noholdout.commands.plan import plan
 from noholdout.commands.propensity import propensity
 from noholdout.commands.rdd import rdd
 from noholdout.commands.synthetic_control import synthetic_control
@@ -57,6 +58,7 @@ for command in (
     uplift,
 ):
     app.command(name=command.__name__.replace("_", "-"))(command)
+app.add_typer(plan)
 # It passes flags on to the method's own command.
 app.command(name="calibrate", context_settings=CONTEXT)(calibrate)
 

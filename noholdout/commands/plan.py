@@ -1,0 +1,72 @@
+"""``noholdout plan``: before a launch, what a design could find."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from noholdout.commands import options as opt
+
+plan = typer.Typer(
+    name="plan",
+    help="Before a launch: what a design could find.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@plan.callback()
+def _plan() -> None:
+    pass
+
+
+@plan.command("rdd")
+def plan_rdd(
+    data: opt.Data,
+    running: Annotated[str, typer.Option(help="Column of the score that the rule will look at.")],
+    cutoff: Annotated[float, typer.Option(help="Where the rule is planned to switch.")],
+    outcome: Annotated[
+        str | None, typer.Option(help="Column of the outcome before the launch.")
+    ] = None,
+    outcome_sd: Annotated[
+        float | None, typer.Option(help="Standard deviation of the outcome, where none is logged.")
+    ] = None,
+    effect: Annotated[float | None, typer.Option(help="State the power for this effect.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Planned rows; as many as now if left out.")] = (
+        None
+    ),
+    power: Annotated[float, typer.Option(help="Power of the smallest effect.")] = 0.8,
+    bandwidth: Annotated[float | None, typer.Option(help="Bandwidth; chosen if left out.")] = None,
+    kernel: Annotated[
+        Literal["triangular", "uniform", "epanechnikov"],
+        typer.Option(help="How rows are weighted within the bandwidth."),
+    ] = "triangular",
+    cluster: opt.Cluster = None,
+    conf_level: opt.ConfLevel = 0.95,
+    missing: opt.MissingRule = "refuse",
+    as_json: opt.AsJson = False,
+) -> None:
+    """Threshold routing: how small an effect could a rule at this cutoff show?"""
+    from noholdout_rdd.plan import plan as plan_threshold
+
+    found = plan_threshold(
+        data,
+        running=running,
+        cutoff=cutoff,
+        outcome=outcome,
+        outcome_sd=outcome_sd,
+        effect=effect,
+        rows=rows,
+        power=power,
+        bandwidth=bandwidth,
+        kernel=kernel,
+        cluster=cluster,
+        conf_level=conf_level,
+        missing=missing,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
+    else:
+        typer.echo(found.summary())
