@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.spatial import cKDTree
 from noholdout_propensity.kernels.nearest import nearest_windows
 
 TIE = 1e-9  # Mahalanobis distances closer than this are one distance
+SAME = 1e-10  # scores closer than this are one score
 FETCH = 8  # neighbours asked for at once when some are taken already
 
 
@@ -147,23 +149,18 @@ def taken_on_score(
             down = _find_back(left, int(start[i]) - 1)
             gap_up = values[up] - target if up < size else np.inf
             gap_down = target - values[down] if down >= 0 else np.inf
-            if min(gap_up, gap_down) > reach + TIE * 0.1:
+            if min(gap_up, gap_down) > reach + SAME:
                 continue
-            tied = abs(gap_up - gap_down) <= 1e-12
-            first = order[up] < order[down] if tied and up < size and down >= 0 else True
-            place = up if (gap_up < gap_down and not tied) or (tied and first) else down
-            if not tied and gap_down < gap_up:
-                # Among equal scores below, the first row of the data.
-                place = _first_free(values, right, place, ordered)
+            place = up
+            if gap_down <= gap_up + SAME:
+                # Among equal scores below, the first row of the data that is free.
+                lowest = _find(right, bisect_left(values, values[down]))
+                if gap_down < gap_up - SAME or order[lowest] < order[up]:
+                    place = lowest
             partner[i, round_] = order[place]
             right[place] = place + 1
             left[place + 1] = place - 1
     return _paired(partner, outcome, pool.shape[0])
-
-
-def _first_free(values: list[float], right: list[int], place: int, ordered: np.ndarray) -> int:
-    lowest = int(np.searchsorted(ordered, values[place], side="left"))
-    return _find(right, lowest)
 
 
 def _find(parent: list[int], place: int) -> int:
@@ -212,9 +209,13 @@ def taken_in_space(
     for round_ in range(ratio):
         for i in turn.tolist():
             distance, index = distances[i], indices[i]
-            while not free[index].any() and index.size < size and distance[-1] <= reach:
-                distance, index = tree.query(query[i], k=min(4 * index.size, size))
             open_ = free[index] & (distance <= reach)
+            # Fetch on while no free row is known, or further ones may be tied with the nearest.
+            while index.size < size and distance[-1] <= reach:
+                if open_.any() and distance[open_].min() < distance[-1] - TIE:
+                    break
+                distance, index = tree.query(query[i], k=min(4 * index.size, size))
+                open_ = free[index] & (distance <= reach)
             if not open_.any():
                 continue
             nearest = distance[open_].min()

@@ -1,0 +1,176 @@
+"""Sensitivity to a hidden cause, and the outcomes that the feature can't have changed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from noholdout_propensity import audit_page, estimate
+from noholdout_propensity.kernels.sensitivity import (
+    LinearEffect,
+    mid_ranks,
+    robustness_value,
+    rosenbaum_gamma,
+    rosenbaum_p,
+)
+from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.sensitivity import robustness
+from noholdout_shared.errors import DataError
+from propensity.samples import simulate
+from reference import expected, reference_file
+from scipy import stats
+
+COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["a", "b", "tier"]}
+
+
+@pytest.fixture(scope="module")
+def darfur():
+    frame = pd.read_csv(reference_file("darfur.csv"))
+    covariates = ["age", "farmer_dar", "herder_dar", "pastvoted", "hhsize_darfur", "female"]
+    problem = prepare(
+        Options(
+            data=frame.assign(village=frame["village"].astype(str)),
+            outcome="peacefactor",
+            treatment="directlyharmed",
+            covariates=[*covariates, "village"],
+        )
+    )
+    return robustness(problem, 0.95)
+
+
+def test_darfur_regression_and_robustness_values(darfur) -> None:
+    values = expected("darfur")
+    effect = darfur.effect
+    assert [effect.estimate, effect.std_error, effect.t, effect.df] == pytest.approx(
+        values["estimate_se_t_df"]["value"], abs=1e-5
+    )
+    partial = effect.t**2 / (effect.t**2 + effect.df)
+    assert [partial, darfur.to_zero, darfur.to_interval] == pytest.approx(
+        values["partial_r2_RV_RVa05"]["value"], abs=1e-5
+    )
+
+
+def test_darfur_bounds_by_female(darfur) -> None:
+    female = darfur.bounds[darfur.bounds["covariate"] == "female"].set_index("times")
+    for times, row in expected("darfur")["bounds_female_1_2_3x"]["value"].items():
+        ours = female.loc[float(times)]
+        names = ["r2_treatment", "r2_outcome", "estimate", "std_error", "t"]
+        published = [row[name] for name in ("r2dz", "r2yz", "adj", "se", "t")]
+        assert ours[names].tolist() == pytest.approx(published, abs=1e-5)
+
+
+def test_a_confounder_of_the_robustness_value_brings_zero() -> None:
+    from noholdout_propensity.kernels.sensitivity import adjusted
+
+    effect = LinearEffect(2.0, 0.5, 200)
+    value = robustness_value(effect)
+    assert adjusted(effect, value, value)[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_rosenbaum_bounds_of_signs_by_hand() -> None:
+    # Ten pairs with a difference, nine of them up. Without hidden bias the chance of nine or more
+    # is 11/1024; with Gamma 2 a pair goes up with chance 2/3: 10 (2/3)^9 / 3 + (2/3)^10.
+    pairs = np.array([1.0] * 9 + [-1.0] + [0.0] * 5)
+    assert rosenbaum_p(pairs, 1.0) == pytest.approx(11 / 1024)
+    assert rosenbaum_p(pairs, 2.0) == pytest.approx(10 * (2 / 3) ** 9 / 3 + (2 / 3) ** 10)
+
+
+def test_rosenbaum_without_bias_is_wilcoxon() -> None:
+    differences = np.random.default_rng(0).normal(0.4, 1, 60)
+    slow = stats.wilcoxon(differences, alternative="greater", correction=False, method="asymptotic")
+    assert rosenbaum_p(differences, 1.0) == pytest.approx(slow.pvalue, rel=1e-9)
+    assert mid_ranks(np.array([2.0, 1.0, 2.0, 5.0])).tolist() == [2.5, 1.0, 2.5, 4.0]
+
+
+def test_rosenbaum_gamma_is_where_the_p_value_crosses() -> None:
+    differences = np.random.default_rng(0).normal(0.8, 1, 100)
+    gamma = rosenbaum_gamma(differences)
+    assert gamma > 1
+    assert rosenbaum_p(differences, gamma) == pytest.approx(0.025, abs=1e-5)
+    assert rosenbaum_gamma(np.random.default_rng(0).normal(0, 1, 50)) == 1.0
+
+
+def hidden(n: int = 4000, seed: int = 0) -> pd.DataFrame:
+    """A hidden habit drives the opt-in, the outcome, and last month's activity."""
+    rng = np.random.default_rng(1000 + seed)
+    frame = simulate(n, seed)
+    habit = rng.normal(size=n)
+    d = (rng.random(n) < 1 / (1 + np.exp(-(0.7 * frame["a"] + habit)))).astype(int)
+    return frame.assign(
+        d=d,
+        y=frame["y"] - frame["d"] + d + habit,
+        before=frame["a"] + habit + rng.normal(size=n),
+        noise=rng.normal(size=n),
+    )
+
+
+@pytest.mark.parametrize("estimator", ["aipw", "ipw", "matching", "entropy-balancing"])
+def test_a_negative_control_reveals_a_hidden_cause(estimator: str) -> None:
+    frame = hidden()
+    estimand = {"estimand": "att"}
+    blind = estimate(frame, estimator=estimator, **estimand, **COLUMNS)
+    assert abs(blind.estimate - 1) > 5 * blind.std_error and blind.verdict == "sound"
+    told = estimate(
+        frame, estimator=estimator, negative_controls=["before", "noise"], **estimand, **COLUMNS
+    )
+    assert told.check("negative_controls").status == "fail"
+    assert told.tables["negative_controls"]["outcome"].tolist() == ["before", "noise"]
+    assert told.tables["negative_controls"]["p_value"].iloc[1] > 0.001
+
+
+def test_negative_controls_stay_quiet_on_clean_data() -> None:
+    frame = simulate(4000).assign(
+        before=lambda f: f["a"] + np.random.default_rng(1).normal(size=4000)
+    )
+    answer = estimate(frame, negative_controls=["before"], **COLUMNS)
+    assert answer.check("negative_controls").status == "pass"
+    assert answer.verdict == "sound"
+
+
+def test_a_control_that_is_a_covariate_is_refused() -> None:
+    with pytest.raises(DataError, match="also the outcome, the treatment or a covariate"):
+        estimate(simulate(300), negative_controls=["a"], **COLUMNS)
+
+
+def test_all_estimators_side_by_side() -> None:
+    answer = estimate(simulate(3000), estimator="all", **COLUMNS)
+    table = answer.tables["estimators"].set_index("estimator")
+    assert list(table.index) == [
+        "naive", "aipw", "ipw", "matching", "regression", "entropy-balancing",
+    ]  # fmt: skip
+    alone = estimate(simulate(3000), estimator="ipw", **COLUMNS)
+    assert table.loc["ipw", "estimate"] == alone.estimate
+    assert table.loc["ipw", "std_error"] == alone.std_error
+    assert math.isnan(table.loc["naive", "std_error"])
+
+
+def test_what_cant_run_says_why() -> None:
+    frame = simulate(1000).assign(c=np.arange(1000) % 40)
+    answer = estimate(frame, estimator="all", estimand="ato", cluster="c", **COLUMNS)
+    skipped = answer.settings["estimators_not_run"]
+    assert set(skipped) == {"matching", "regression", "entropy-balancing"}
+
+
+def test_the_audit_is_one_page_of_80_columns() -> None:
+    answer = estimate(hidden(), audit=True, negative_controls=["before"], **COLUMNS)
+    page = audit_page(answer)
+    assert max(len(line) for line in page.splitlines()) <= 80
+    for part in (
+        "1. Overlap",
+        "2. Balance",
+        "3. All estimators",
+        "4. What",
+        "5. A hidden",
+        "Verdict",
+    ):
+        assert part in page
+    assert "times as strong as" in page
+
+
+def test_the_audit_abstains_without_overlap() -> None:
+    frame = simulate(2000)
+    frame.loc[frame["tier"] == "heavy", "d"] = 1
+    page = audit_page(estimate(frame, audit=True, **COLUMNS))
+    assert "No answer" in page and "All estimators" not in page
