@@ -70,3 +70,43 @@ def plan_rdd(
         typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
     else:
         typer.echo(found.summary())
+
+
+@plan.command("propensity")
+def plan_propensity(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    score: Annotated[str, typer.Option(help="Column with each user's chance of opting in.")],
+    covariates: opt.Covariates = None,
+    estimand: Annotated[
+        Literal["ate", "att", "atc", "ato"],
+        typer.Option(help="Everyone, those who opt in, those who don't, or the overlap."),
+    ] = "ate",
+    effect: Annotated[float | None, typer.Option(help="Say how many users this needs.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Planned users; as in the data if left out.")] = (
+        None
+    ),
+    power: Annotated[float, typer.Option(help="Power of the smallest effect.")] = 0.8,
+    conf_level: opt.ConfLevel = 0.95,
+    missing: opt.MissingRule = "refuse",
+    as_json: opt.AsJson = False,
+) -> None:
+    """Opt-in features: how many users must opt in before an effect shows?"""
+    from noholdout_propensity.plan import plan as plan_opt_in
+
+    found = plan_opt_in(
+        data,
+        outcome=outcome,
+        score=score,
+        covariates=opt.columns(covariates) or None,
+        estimand=estimand,
+        effect=effect,
+        rows=rows,
+        power=power,
+        conf_level=conf_level,
+        missing=missing,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
+    else:
+        typer.echo(found.summary())
