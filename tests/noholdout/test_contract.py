@@ -37,21 +37,24 @@ SHARED = {
     "margin": None,
     "jobs": 1,
 }
-# The words of the project: an argument under another name is a second word for something.
-COLUMNS = {
-    "outcome", "treatment", "unit", "time", "first_treated", "running", "covariates", "features",
-    "cluster", "weights",
-}  # fmt: skip
-VALUES = {"treated", "start", "cutoff", "anticipation", "treated_side", "propensity"}
-CHOICES = {"inference", "estimator", "cell_mean"}
-OWN = {
-    "did": "adjust aggregate base_period control_group balance covariates",
-    "propensity": "estimand caliper ratio folds score outcome_covariates audit trim trim_at "
-    "distance replace exact negative_controls",
-    "rdd": "bandwidth bias_bandwidth selector kernel degree variance donut design covariates",
-    "synthetic_control": "solver predictors block",
-    "uplift": "learner model folds fraction cost budget",
+# The words that a method takes from the shared vocabulary, and other words for the same things,
+# which nobody should have to learn.
+WORDS = {
+    "did": "outcome unit time first_treated cluster weights anticipation estimator",
+    "propensity": "outcome treatment covariates cluster estimator",
+    "rdd": "outcome running cutoff treated_side treatment cluster",
+    "synthetic_control": "outcome unit time treated start estimator",
+    "uplift": "outcome treatment features cluster",
 }
+SYNONYMS = {
+    "y", "target", "metric", "outcome_col", "treat", "treated_col", "treatment_col", "d",
+    "group", "id", "unit_id", "unit_col", "period", "date", "time_col", "cohort", "g",
+    "score_col", "x", "running_variable", "covars", "controls", "confounders", "feature",
+    "clusters", "cluster_col", "weight", "sample_weight", "alpha", "level", "confidence",
+    "ci", "n_boot", "n_bootstrap", "bootstraps", "n_reps", "random_state", "rng", "n_jobs",
+    "processes", "na", "nan_policy", "dropna", "treated_units", "treatment_start",
+    "threshold", "non_inferiority", "delta",
+}  # fmt: skip
 OUTPUT_FLAGS = {"as_json", "report", "plot", "fail_on"}
 
 TABLES = {
@@ -138,9 +141,8 @@ def test_arguments_are_keyword_only_and_of_the_shared_vocabulary(method: str) ->
     first, *others = found.values()
     assert first.name == "data"
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in others)
-    assert {p.name for p in others} <= COLUMNS | VALUES | CHOICES | set(SHARED) | set(
-        OWN[method].split()
-    )
+    assert not {p.name for p in others} & SYNONYMS
+    assert set(WORDS[method].split()) <= set(found)
     assert {name: found[name].default for name in SHARED} == SHARED
     assert found["outcome"].default is inspect.Parameter.empty
     assert "inference" in literals(method)
@@ -248,7 +250,7 @@ def test_the_result_is_an_estimate_that_can_be_stored(method: str) -> None:
     found = estimate_of(method)
     assert isinstance(found, Estimate)
     back = json.loads(plain(found))
-    assert set(back) == KEYS
+    assert set(back) >= KEYS
     assert back["verdict"] in ("sound", "caution", "do-not-use")
     assert found.conf_low <= found.estimate <= found.conf_high
     assert found.n_treated + found.n_control == found.n_obs
@@ -334,8 +336,8 @@ def test_a_higher_level_is_wider_and_the_margin_is_answered(method: str) -> None
 
 @every_method
 def test_unknown_choices_are_refused_with_the_known_ones(method: str) -> None:
-    for name, choices in literals(method).items():
-        with pytest.raises(DataError, match=re.escape(str(choices[0]))):
+    for name in literals(method):
+        with pytest.raises(DataError, match=f"{name}.*'no-such-choice'"):
             case(method).run(**{name: "no-such-choice"})
 
 
@@ -372,9 +374,10 @@ def test_missing_values_are_refused_or_dropped_and_counted(method: str) -> None:
 @every_method
 def test_the_package_has_the_shared_file_roles(method: str) -> None:
     package = ROOT / FOLDERS[method] / f"noholdout_{method}"
-    for role in ("__init__.py", "estimate.py", "checks.py", "plot.py", "py.typed", "estimators"):
-        assert (package / role).exists(), role
-    assert (package / "kernels").is_dir() or (package / "kernels.py").is_file()
+    assert (package / "__init__.py").is_file() and (package / "py.typed").is_file()
+    for role in ("estimate", "estimators", "kernels", "checks", "plot"):
+        # a role that outgrows a file becomes a folder of its name
+        assert (package / f"{role}.py").is_file() or (package / role).is_dir(), role
     assert "estimate" in importlib.import_module(f"noholdout_{method}").__all__
 
 
