@@ -39,7 +39,8 @@ class Evidence:
     panel, fit, placebos, regions, uncertainty, noise
         Of the estimate.
     build
-        Makes the estimator's problem on another panel, for the fake launch before the real one.
+        Makes the estimator's problem on another panel, for the fake launch before the real one;
+        ``None`` where it can't (predictors that look at the time after the fake launch).
     design
         The inference that the standard error comes from.
     dropped
@@ -58,7 +59,7 @@ class Evidence:
     regions: Placebos | None
     uncertainty: Uncertainty
     noise: np.ndarray
-    build: Callable[[np.ndarray, int, np.ndarray], Problem]
+    build: Callable[[np.ndarray, int, np.ndarray], Problem] | None
     design: str
     dropped: np.ndarray
     block: int
@@ -200,6 +201,8 @@ def backdate(evidence: Evidence) -> Backdated | None:
     themselves. ``None`` when too few blocks are left to fit.
     """
     panel = evidence.panel
+    if evidence.build is None:
+        return None
     horizon = max(min(panel.times.size - panel.n_pre, panel.n_pre // 3), 1)
     n_pre = panel.n_pre - horizon
     if n_pre < max(FEW_BLOCKS * evidence.block, 2) or panel.donors.size < 3:

@@ -21,7 +21,7 @@ from noholdout_synthetic_control.result import SyntheticControlEstimate
 EstimatorName = Literal["demeaned", "classic", "synthetic-did", "augmented", "did", "all"]
 ESTIMATORS = ("demeaned", "classic", "synthetic-did", "augmented", "did", "all")
 IN_BLOCKS = {"demeaned": demeaned, "augmented": augmented, "all": every}
-BY_PERIOD = {"classic": classic, "synthetic-did": synthetic_did, "did": did}
+BY_PERIOD = {"synthetic-did": synthetic_did, "did": did}
 
 
 def estimate(
@@ -35,6 +35,8 @@ def estimate(
     estimator: EstimatorName = "demeaned",
     solver: Solver = "exact",
     block: int | None = None,
+    predictors: Sequence[str] | None = None,
+    importance: str | Sequence[float] | None = None,
     cluster: str | None = None,
     weights: str | None = None,
     cell_mean: bool = False,
@@ -74,6 +76,10 @@ def estimate(
     block
         Periods that the demeaned and the augmented fit average over; by default a week of daily
         data.
+    predictors, importance
+        Of the classic estimator: what to match instead of every outcome (``column``,
+        ``column@1975``, ``column@1980..1988``), and ``search`` (default), ``regression`` or one
+        number each.
     cluster
         Column of regions, when one whole region got the launch: placebo regions then give the
         interval.
@@ -119,6 +125,12 @@ def estimate(
     columns: dict[str, Any] = {
         "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
     }  # fmt: skip
+    if (predictors or importance is not None) and estimator != "classic":
+        raise DataError(
+            f"predictors were asked, but estimator {estimator!r} matches outcomes only.",
+            "An option that changes nothing would mislead.",
+            "Leave them out, or use estimator 'classic'.",
+        )
     if estimator in IN_BLOCKS:
         return IN_BLOCKS[estimator](data, **columns, block=block, **options)
     if block is not None:
@@ -127,4 +139,6 @@ def estimate(
             "An option that changes nothing would mislead.",
             f"Leave it out, or use estimator {' or '.join(map(repr, IN_BLOCKS))}.",
         )
+    if estimator == "classic":
+        return classic(data, **columns, predictors=predictors, importance=importance, **options)
     return BY_PERIOD[estimator](data, **columns, **options)

@@ -29,6 +29,13 @@ def synthetic_control(
         int | None,
         typer.Option(help="Periods that the fit averages over; a week of days by default."),
     ] = None,
+    predictors: Annotated[
+        str | None,
+        typer.Option(help="What the classic fit matches: column, column@1975, column@1980..1988."),
+    ] = None,
+    importance: Annotated[
+        str | None, typer.Option(help="Of the predictors: search, regression, or numbers 1,2,3.")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(help="Column of regions, when one whole region got the launch.")
     ] = None,
@@ -68,6 +75,8 @@ def synthetic_control(
         estimator=estimator,
         solver=solver,
         block=block,
+        predictors=opt.columns(predictors) or None,
+        importance=importance,
         cluster=cluster,
         weights=weights,
         cell_mean=cell_mean,

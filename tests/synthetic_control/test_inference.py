@@ -20,7 +20,7 @@ def slow_demeaned(outcomes: np.ndarray, target: int, donors: list[int], n_pre: i
     shifted = before - before.mean(axis=1, keepdims=True)
     changes = np.diff(before - before.mean(axis=0), axis=1)
     noise = (changes**2).mean(axis=1) / 2 * len(outcomes) / (len(outcomes) - 1)
-    ridge = (n_pre - 1) * noise[donors]
+    ridge = 4 * (n_pre - 1) * noise[donors]
 
     def loss(w: np.ndarray) -> float:
         return float(((shifted[target] - w @ shifted[donors]) ** 2).sum() + ridge @ w**2)

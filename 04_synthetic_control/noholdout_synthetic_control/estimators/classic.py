@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DataError
 
 from noholdout_synthetic_control.estimators.common import (
     Build,
@@ -18,6 +21,9 @@ from noholdout_synthetic_control.estimators.common import (
     read_launch,
 )
 from noholdout_synthetic_control.kernels.fits import Problem, Solver, classic_problem
+from noholdout_synthetic_control.kernels.predictors import Importance, PredictorProblem
+from noholdout_synthetic_control.panel import Panel
+from noholdout_synthetic_control.predictor_columns import parse_importance, read_predictors
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
@@ -29,23 +35,40 @@ def classic(
     time: str,
     treated: Sequence[Any],
     start: Any,
+    predictors: Sequence[str] | None = None,
+    importance: str | Sequence[float] | None = None,
     **options: Unpack[Options],
 ) -> SyntheticControlEstimate:
     """What did the launch change, against the mix of donors that matched path and level?
 
     Minimises the squared distance of every pre-launch outcome over weights on the simplex, without
-    an intercept and without predictors: Abadie, Diamond and Hainmueller (2010, JASA 105(490),
-    section 2.3) with all pre-launch outcomes as predictors and equal importance. A treated side
-    outside the donors' range is out of its reach, and on noisy data a difference in level draws
-    the weights to donors with lucky noise.
+    an intercept: Abadie, Diamond and Hainmueller (2010, JASA 105(490), section 2.3) with all
+    pre-launch outcomes as predictors and equal importance. With ``predictors`` it matches those
+    instead, as they do. A treated side outside the donors' range is out of its reach, and on noisy
+    data a difference in level draws the weights to donors with lucky noise.
 
     Parameters
     ----------
+    predictors
+        ``column`` (its mean before the launch), ``column@1975`` or ``column@1980..1988``; the
+        outcome itself may be one.
+    importance
+        Of the predictors: ``search`` (default: the best fit of the outcome before the launch, for
+        every placebo anew), ``regression``, or one number each. The bootstrap and leave-one-out
+        hold the treated side's importances.
     data, outcome, unit, time, treated, start, options
         As in :func:`noholdout_synthetic_control.estimate`.
     """
     launch = Launch(outcome, unit, time, treated, start)
     panel = read_launch(data, launch, options)
+    if predictors:
+        return _with_predictors(data, panel, launch, options, predictors, importance or "search")
+    if importance is not None:
+        raise DataError(
+            f"importance={importance!r} was asked without predictors.",
+            "An option that changes nothing would mislead.",
+            "Name predictors, or leave it out.",
+        )
     return assemble(
         make_study(panel, options),
         launch,
@@ -55,6 +78,56 @@ def classic(
         {"block": 1},
         {"did": equal_weights},
     )
+
+
+def _with_predictors(
+    data: Any,
+    panel: Panel,
+    launch: Launch,
+    options: Options,
+    predictors: Sequence[str],
+    importance: str | Sequence[float],
+) -> SyntheticControlEstimate:
+    found = read_predictors(data, panel, predictors, launch.unit, launch.time)
+    chosen = parse_importance(importance, predictors)
+    solver = options.get("solver", "exact")
+    build = partial(_build_predictors, predictors=found.values, importance=chosen, solver=solver)
+    estimate = assemble(
+        make_study(panel, options),
+        launch,
+        options,
+        "classic",
+        build,
+        {"block": 1, "predictors": list(found.names), "importance": importance, **found.settings},
+        {"did": equal_weights},
+        backdates=False,
+    )
+    problem = build(panel.outcomes, panel.n_pre, np.empty(0))
+    used = problem.importance_for(panel.target, panel.donors)
+    weights = estimate.tables["weights"]["weight"].to_numpy()
+    others = found.values[panel.donors]
+    table = pd.DataFrame(
+        {
+            "predictor": found.names,
+            "importance": used,
+            "treated": panel.target @ found.values,
+            "synthetic": weights @ others,
+            "donors": others.mean(axis=0),
+        }
+    )
+    return replace(estimate, tables={**estimate.tables, "predictors": table})
+
+
+def _build_predictors(
+    outcomes: np.ndarray,
+    n_pre: int,
+    noise: np.ndarray,
+    *,
+    predictors: np.ndarray,
+    importance: Importance,
+    solver: Solver,
+) -> PredictorProblem:
+    return PredictorProblem(outcomes, n_pre, predictors, importance, solver)
 
 
 def _build(outcomes: np.ndarray, n_pre: int, noise: np.ndarray, *, solver: Solver) -> Problem:

@@ -33,6 +33,7 @@ from noholdout_synthetic_control.kernels.fits import (
     Solver,
 )
 from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel, read_panel
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
@@ -187,8 +188,9 @@ class Study:
             treated = np.flatnonzero(panel.treated)
             return jackknife_uncertainty(panel.outcomes, fit, treated, donors)
         if design == "bootstrap":
+            held = settled(analysis.problem, target, donors)
             return bootstrap_uncertainty(
-                analysis.problem, fit, target, donors, self.draws, self.seed, self.conf_level
+                held, fit, target, donors, self.draws, self.seed, self.conf_level
             )
         df = len(placebos.fits) - 1
         label = f"placebos of all {len(placebos.fits)} donors, t({df})"
@@ -234,16 +236,20 @@ def assemble(
     build: Build,
     settings: Mapping[str, Any],
     foils: Mapping[str, Build],
+    *,
+    backdates: bool = True,
 ) -> SyntheticControlEstimate:
     """The whole answer of the estimator that ``build`` makes, the foils beside it.
 
-    ``settings`` must hold ``block``, the periods a block that checks average over.
+    ``settings`` must hold ``block``, the periods a block that checks average over. ``backdates``
+    is false for a fit that can't be repeated with an earlier launch.
     """
     panel = study.panel
     analysis = study.analyse(build)
     fit, uncertainty = analysis.fit, analysis.uncertainty
     low, high, p_value = uncertainty.bounds(fit.effect, study.conf_level)
-    dropped = leave_one_out(analysis.problem, fit, panel.target, panel.donors)
+    held = settled(analysis.problem, panel.target, panel.donors)
+    dropped = leave_one_out(held, fit, panel.target, panel.donors)
     reference = analysis.reference(study.design)
     smallest = 1 / (1 + len(reference.fits))
     ratio = float(rmspe_ratio(fit.gap, panel.n_pre))
@@ -254,7 +260,7 @@ def assemble(
         regions=analysis.regions,
         uncertainty=uncertainty,
         noise=study.noise,
-        build=build,
+        build=build if backdates else None,
         design=study.design,
         dropped=dropped,
         block=settings["block"],

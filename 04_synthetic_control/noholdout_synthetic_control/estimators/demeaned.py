@@ -1,4 +1,4 @@
-"""The demeaned simplex on block means with a ridge at the noise variance: the default."""
+"""The demeaned simplex on block means with a ridge sized by the noise: the default."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def demeaned(
 
     Donor weights on the simplex match the treated side's movements, not its level: both are
     demeaned over the time before the launch, averaged over blocks of ``block`` periods (a week
-    of days by default), and the squared weights are penalised at the variance of the donors'
-    own noise. A level difference then can't push the weights to donors with lucky noise.
+    of days by default), and the squared weights are penalised at four times the variance of the
+    donors' own noise. A level difference then can't push the weights to donors with lucky noise.
 
     Source: Doudchenko and Imbens (2016, NBER 22791), equation for the intercept; Ferman and Pinto
     (2021, Quantitative Economics 12(4), section 5). The blocks and the ridge are this project's.

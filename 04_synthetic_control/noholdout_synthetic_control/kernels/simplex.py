@@ -18,6 +18,7 @@ from noholdout_shared.errors import ConvergenceError
 from scipy.linalg.lapack import dposv
 
 TOLERANCE = 1e-11  # on the scaled problem, whose largest diagonal entry is 1
+PERFECT = 1e-14
 PIVOT_STEPS = 60
 PATIENCE = 3
 
@@ -76,10 +77,11 @@ def _block_pivot(matrix: np.ndarray, guess: np.ndarray) -> np.ndarray | None:
     size = matrix.shape[0]
     free = guess.copy() if guess.any() else np.ones(size, dtype=bool)
     fewest, patience = size + 1, PATIENCE
+    ones = np.ones(size)
     solution = np.zeros(size)
     for _ in range(PIVOT_STEPS):
         chosen = np.flatnonzero(free)
-        _, values, info = dposv(matrix[np.ix_(chosen, chosen)], np.ones(chosen.size))
+        _, values, info = dposv(matrix[chosen][:, chosen], ones[: chosen.size])
         if info != 0 or not np.all(np.isfinite(values)):
             return None
         solution[:] = 0.0
@@ -111,6 +113,10 @@ def _active_set(matrix: np.ndarray) -> np.ndarray:
     free = np.zeros(size, dtype=bool)
     blocked = np.zeros(size, dtype=bool)
     for _ in range(30 * size + 100):
+        total = float(solution.sum())
+        # The target lies in the hull: the objective, 1 / total - 1, can't fall further.
+        if total > 0 and 1 / total - 1 <= PERFECT:
+            return solution
         gain = 1.0 - matrix[:, free] @ solution[free]
         gain[free | blocked] = -np.inf
         entering = int(np.argmax(gain))
@@ -134,9 +140,10 @@ def _active_set(matrix: np.ndarray) -> np.ndarray:
 
 def _restore(matrix: np.ndarray, solution: np.ndarray, free: np.ndarray, entering: int) -> bool:
     """Move to the optimum of the free columns, dropping those that reach zero on the way."""
+    ones = np.ones(matrix.shape[0])
     while True:
         chosen = np.flatnonzero(free)
-        _, target, info = dposv(matrix[np.ix_(chosen, chosen)], np.ones(chosen.size))
+        _, target, info = dposv(matrix[chosen][:, chosen], ones[: chosen.size])
         if info != 0 or not np.all(np.isfinite(target)):
             return False
         if target.min() > 0:
