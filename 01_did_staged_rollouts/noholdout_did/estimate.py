@@ -34,6 +34,7 @@ def estimate(
     anticipation: int = 0,
     aggregate: AggregateName = "simple",
     balance: int | None = None,
+    sensitivity: bool = False,
     cell_mean: bool = False,
     inference: Inference = "analytic",
     replicates: int | None = None,
@@ -90,6 +91,10 @@ def estimate(
         ``simple``, ``event``, ``group`` or ``calendar``; each is a different average.
     balance
         With ``aggregate="event"``: only waves seen this many periods after launch, up to there.
+    sensitivity
+        Add table ``sensitivity``: intervals that hold when trends are only nearly parallel
+        (Rambachan and Roth 2023), for moves after the launch up to M times those before it, and
+        for slopes that change by at most M a period.
     cell_mean
         Average duplicate (unit, time) rows into one, which turns user rows into a panel.
     inference, replicates
@@ -129,6 +134,7 @@ def estimate(
         anticipation=anticipation,
         aggregate=aggregate,
         balance=balance,
+        sensitivity=sensitivity,
         inference=inference,
         replicates=replicates,
         conf_level=conf_level,

@@ -34,6 +34,7 @@ class Options:
     anticipation: int
     aggregate: AggregateName
     balance: int | None
+    sensitivity: bool
     inference: Inference
     draws: int
     conf_level: float
@@ -64,6 +65,7 @@ def check_options(
     anticipation: int,
     aggregate: AggregateName,
     balance: int | None,
+    sensitivity: bool,
     inference: Inference,
     replicates: int | None,
     conf_level: float,
@@ -104,6 +106,7 @@ def check_options(
         anticipation=anticipation,
         aggregate=aggregate,
         balance=balance,
+        sensitivity=sensitivity,
         inference=inference,
         draws=BAND_DRAWS if draws is None else draws,
         conf_level=conf_level,

@@ -16,6 +16,7 @@ from noholdout_shared.style import (
     house_style,
     mark_launch,
     percent_axis,
+    plot_interval,
     points_axis,
 )
 
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from noholdout_did.result import DidEstimate
 
 # Waves differ in colour, line and marker, so that they can be told apart in grey.
-WAVES = ((TREATED, "-", "o"), (THIRD, "-.", "s"), ("#CC79A7", ":", "^"), ("#E69F00", "--", "D"))
+WAVES = (
+    (TREATED, "-", "o"),
+    (THIRD, "-.", "s"),
+    ("#CC79A7", ":", "^"),
+    ("#E69F00", "--", "D"),
+    ("#56B4E9", "-", "v"),
+    ("#000000", ":", "P"),
+)
 MANY = 40  # periods beyond which single markers only clutter
 
 
@@ -34,11 +42,21 @@ def plot_rollout(result: DidEstimate) -> Axes:
     import matplotlib.pyplot as plt
 
     with house_style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+        _, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
         plot_trends(result, left)
-        plot_event_study(result, right)
-        figure.suptitle("")
+        plot_answer(result, right)
     return right
+
+
+def plot_answer(result: DidEstimate, ax: Axes) -> Axes:
+    """The panel that answers: estimators side by side, the comparisons, or the event study."""
+    if "estimators" in result.tables:
+        return plot_estimators(result, ax)
+    if "bacon_pairs" in result.tables:
+        return plot_bacon(result, ax)
+    if "event_study" in result.tables:
+        return plot_event_study(result, ax)
+    return plot_interval(result, ax)
 
 
 def plot_trends(result: DidEstimate, ax: Axes | None = None) -> Axes:
@@ -125,4 +143,71 @@ def plot_event_study(result: DidEstimate, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(f"effect on {result.outcome}" + (" (points)" if result.proportion else ""))
     ax.set_title("Effect by time since launch")
     ax.legend(fontsize=8)
+    return ax
+
+
+def plot_sensitivity(result: DidEstimate, ax: Axes | None = None) -> Axes:
+    """Intervals when later moves are up to M times those before the launch; breakdown marked."""
+    ax = axes(ax)
+    table = result.tables["sensitivity"]
+    table = table[table["restriction"] == "relative_magnitudes"]
+    ax.axhline(0, color=NEUTRAL, linewidth=1)
+    ax.fill_between(
+        table["m"], table["conf_low"], table["conf_high"], color=TREATED, alpha=0.25, linewidth=0
+    )
+    for side in ("conf_low", "conf_high"):
+        ax.plot(table["m"], table[side], color=TREATED)
+    ax.axhline(result.estimate, color=TREATED, linestyle="--", linewidth=1.2)
+    breakdown = result.check("sensitivity").statistic
+    if breakdown > 0:
+        mark_launch(ax, breakdown, f"breakdown {breakdown:.2f}")
+    points_axis(ax, result.proportion)
+    ax.set_xlabel("later moves, as a multiple of the largest before the launch")
+    ax.set_ylabel(f"effect on {result.outcome}" + (" (points)" if result.proportion else ""))
+    ax.set_title("How far from parallel could trends be?")
+    return ax
+
+
+def plot_bacon(result: DidEstimate, ax: Axes | None = None) -> Axes:
+    """The two-by-twos in a two-way fixed effects coefficient: weight against estimate."""
+    ax = axes(ax)
+    pairs = result.tables["bacon_pairs"]
+    looks = {
+        "treated_vs_never": (COMPARISON, "o", "against never treated"),
+        "earlier_vs_later": (THIRD, "s", "earlier against later wave"),
+        "later_vs_earlier": (TREATED, "x", "later against already treated"),
+    }
+    for kind, (colour, marker, label) in looks.items():
+        mine = pairs[pairs["comparison"] == kind]
+        if len(mine):
+            ax.scatter(
+                mine["weight"], mine["estimate"], color=colour, marker=marker, label=label, s=36
+            )
+    ax.axhline(result.estimate, color=NEUTRAL, linestyle="--", linewidth=1.2)
+    ax.axhline(0, color=NEUTRAL, linewidth=0.8)
+    points_axis(ax, result.proportion)
+    ax.set_xlabel("weight in the coefficient")
+    ax.set_ylabel("two-by-two estimate")
+    ax.set_title("What two-way fixed effects average")
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_estimators(result: DidEstimate, ax: Axes | None = None) -> Axes:
+    """Every estimator with its interval, group-time on top."""
+    ax = axes(ax)
+    table = result.tables["estimators"].dropna(subset=["conf_low"]).iloc[::-1]
+    half = [table["estimate"] - table["conf_low"], table["conf_high"] - table["estimate"]]
+    place = np.arange(len(table))
+    ax.axvline(0, color=NEUTRAL, linewidth=1)
+    main = (table["estimator"] == "group-time").to_numpy()
+    for mine, colour in ((main, TREATED), (~main, COMPARISON)):
+        error = [side[mine] for side in half]
+        ax.errorbar(
+            table["estimate"][mine], place[mine], xerr=error, fmt="o", color=colour, capsize=3
+        )
+    ax.set_yticks(place, table["estimator"].tolist())
+    points_axis(ax, result.proportion, "x")
+    ax.set_xlabel(f"effect on {result.outcome}" + (" (points)" if result.proportion else ""))
+    ax.set_title("Estimators side by side")
     return ax

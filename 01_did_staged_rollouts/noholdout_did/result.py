@@ -27,10 +27,25 @@ class DidEstimate(Estimate):
     """The effect of a staged rollout on those who got it."""
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The raw trends by wave and the event study; with ``ax`` the event study only."""
-        from noholdout_did.plot import plot_event_study, plot_rollout
+        """The raw trends by wave and the event study; with ``ax`` the latter only.
 
-        return plot_rollout(self) if ax is None else plot_event_study(self, ax)
+        Two-way fixed effects show their comparisons in its place, ``all`` every estimator.
+        """
+        from noholdout_shared.style import house_style
+
+        from noholdout_did import plot
+
+        with house_style():
+            return plot.plot_rollout(self) if ax is None else plot.plot_answer(self, ax)
+
+    def plot_sensitivity(self, ax: Axes | None = None) -> Axes:
+        """Intervals under growing departures from parallel trends; needs table ``sensitivity``."""
+        from noholdout_shared.style import house_style
+
+        from noholdout_did.plot import plot_sensitivity
+
+        with house_style():
+            return plot_sensitivity(self, ax)
 
 
 @dataclass(frozen=True)

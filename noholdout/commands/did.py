@@ -50,6 +50,9 @@ def did(
         int | None,
         typer.Option(help="With --aggregate event: only waves seen this long after launch."),
     ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Add intervals for nearly parallel trends.")
+    ] = False,
     cell_mean: Annotated[
         bool, typer.Option("--cell-mean", help="Average the rows of each unit and period.")
     ] = False,
@@ -88,6 +91,7 @@ def did(
         anticipation=anticipation,
         aggregate=aggregate,
         balance=balance,
+        sensitivity=sensitivity,
         cell_mean=cell_mean,
         inference=inference,
         replicates=replicates,

@@ -57,15 +57,15 @@ def test_a_trend_that_comes_from_a_covariate(adjust: str, panel: bool) -> None:
 @pytest.mark.parametrize("adjust", ADJUST)
 @pytest.mark.parametrize("panel", [True, False])
 def test_standard_errors_against_the_jackknife(adjust: str, panel: bool) -> None:
-    data = drifting_by_x(2, 500 if panel else 3000, panel=panel)
+    data = drifting_by_x(2, 300 if panel else 1500, panel=panel)
     options = {**ARGS, "covariates": ["x"], "adjust": adjust}
     options |= {"unit": "unit"} if panel else {}
     found = estimate(data, **options)
-    # Groups of units are left out together, 50 in all, so the jackknife itself is 10% noise.
-    group = data["unit"].to_numpy() % 50
-    left_out = np.array([estimate(data[group != k], **options).estimate for k in range(50)])
-    jackknife = np.sqrt(49 / 50 * ((left_out - left_out.mean()) ** 2).sum())
-    assert found.std_error == pytest.approx(jackknife, rel=0.3)
+    # Groups of units are left out together, 30 in all, so the jackknife itself is 13% noise.
+    group = data["unit"].to_numpy() % 30
+    left_out = np.array([estimate(data[group != k], **options).estimate for k in range(30)])
+    jackknife = np.sqrt(29 / 30 * ((left_out - left_out.mean()) ** 2).sum())
+    assert found.std_error == pytest.approx(jackknife, rel=0.4)
 
 
 def test_doubly_robust_survives_one_wrong_model() -> None:

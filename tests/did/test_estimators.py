@@ -71,11 +71,11 @@ def test_imputation_standard_error_by_its_weights() -> None:
 
 @pytest.mark.parametrize("estimator", ["imputation", "two-stage", "twfe"])
 def test_standard_errors_match_the_spread_over_draws(estimator: str) -> None:
-    """150 draws: the spread's own error is 6%, so 20% is over three of them."""
-    found = [run(panel(s, per_wave=20, periods=6), estimator) for s in range(150)]
+    """80 draws: the spread's own error is 8%, so 25% is over three of them."""
+    found = [run(panel(s, per_wave=20, periods=6), estimator) for s in range(80)]
     spread = np.std([f.estimate for f in found])
-    assert np.mean([f.std_error for f in found]) == pytest.approx(spread, rel=0.2)
-    assert np.mean([f.estimate for f in found]) == pytest.approx(1.0, abs=4 * spread / 150**0.5)
+    assert np.mean([f.std_error for f in found]) == pytest.approx(spread, rel=0.25)
+    assert np.mean([f.estimate for f in found]) == pytest.approx(1.0, abs=4 * spread / 80**0.5)
 
 
 def test_two_periods_make_all_the_same_number() -> None:

@@ -30,6 +30,7 @@ from noholdout_did.result import (
     raw_trends,
 )
 from noholdout_did.rollout import Rollout
+from noholdout_did.sensitivity import Moves, moves_before, sensitivity_check, sensitivity_table
 
 WORDS = {
     "simple": "averaged over waves and periods after launch",
@@ -75,13 +76,35 @@ def from_effects(
         "trends": raw_trends(rollout, data),
         **(more_tables or {}),
     }
+    moves = moves_before(
+        data,
+        found.leads,
+        found.gaps,
+        errors,
+        float(weights @ (cells.period - cells.base)),
+        options.conf_level,
+        options.seed,
+    )
+    if options.sensitivity:
+        tables["sensitivity"] = sensitivity_table(
+            data,
+            found.leads,
+            found.gaps,
+            overall.linear,
+            weights,
+            cells.period - cells.base,
+            errors,
+            moves,
+            head.df,
+            options.conf_level,
+        )
     return build(
         rollout,
         options,
         head,
         estimand=_estimand(rollout, options),
         outcome=outcome,
-        checks=_checks(rollout, options, found, weights, errors, head, more),
+        checks=_checks(rollout, options, found, weights, errors, head, moves, more),
         tables=tables,
         settings={**options.settings(), **found.settings, "small_sample": errors.corrected},
         n_clusters=data.n_clusters,
@@ -95,6 +118,7 @@ def _checks(
     weights: np.ndarray,
     errors: Errors,
     head: Headline,
+    moves: Moves | None,
     more: Sequence[HypothesisCheck],
 ) -> tuple[Check, ...]:
     """All checks; ``weights`` are the cells' weights in the reported average, shape ``(K,)``."""
@@ -117,7 +141,13 @@ def _checks(
     ]
     if found.effective_controls is not None:
         checks.append(check.overlap_check(found, weights, what))
-    return (*checks, check.untestable_trends(context, options.conf_level))
+    return (
+        *checks,
+        check.untestable_trends(context, options.conf_level),
+        sensitivity_check(
+            moves, head.estimate, head.std_error, head.df, options.conf_level, rollout.proportion
+        ),
+    )
 
 
 def _estimand(rollout: Rollout, options: Options) -> str:

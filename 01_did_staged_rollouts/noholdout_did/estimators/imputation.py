@@ -139,6 +139,7 @@ def imputation(
     """
     require_default(
         options,
+        sensitivity=False,
         control_group="not-yet-treated",
         base_period="varying",
         balance=None,

@@ -73,6 +73,7 @@ def twfe(rollout: Rollout, options: Options, *, outcome: str, named_cluster: boo
     """
     require_default(
         options,
+        sensitivity=False,
         control_group="not-yet-treated",
         base_period="varying",
         aggregate="simple",

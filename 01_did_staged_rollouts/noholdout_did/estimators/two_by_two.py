@@ -87,7 +87,9 @@ def two_by_two(
     Assumes parallel trends between the first wave and its controls over the whole window. Other
     waves count as controls until the next launch, and periods after that aren't used.
     """
-    require_default(options, aggregate="simple", base_period="varying", adjust="dr")
+    require_default(
+        options, sensitivity=False, aggregate="simple", base_period="varying", adjust="dr"
+    )
     require_no_covariates(rollout, options)
     data = rollout_moments(rollout)
     require_two_groups(rollout, data)
