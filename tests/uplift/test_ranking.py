@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from noholdout_uplift import rank_metrics, top_weights
-from noholdout_uplift.kernels.curves import gain_curve
+from noholdout_uplift.kernels.curves import gain_curve, toc_curve
 from noholdout_uplift.kernels.ranking import harmonic_sums, metric_values, rank
 from uplift.simulated import slow_metrics, weighted_metrics
 
@@ -173,3 +173,17 @@ def test_harmonic_sums_continue_to_fractions() -> None:
     squared = harmonic_sums(start, end, squared=True)
     np.testing.assert_allclose(squared, [1, sum(i**-2 for i in range(4, 8)), 0])
     assert metric_values(rank(np.ones(2)), np.array([1.0, 3.0]))[0] == 2
+
+
+def test_the_toc_at_its_points_and_its_variance() -> None:
+    rng = np.random.default_rng(14)
+    score, gamma = rng.normal(size=400), rng.normal(size=400)
+    fractions = np.linspace(0, 1, 21)[1:]
+    curve = toc_curve(rank(score), gamma, fractions)
+    for u, value, variance in zip(fractions, curve.value, curve.variance, strict=True):
+        top = top_weights(score, u)
+        assert value == pytest.approx(top @ gamma / top.sum() - gamma.mean(), abs=1e-12)
+        psi = top / u * (gamma - top @ gamma / top.sum()) - (gamma - gamma.mean())
+        assert variance == pytest.approx((psi**2).sum() / 400**2, rel=1e-9, abs=1e-15)
+    pairs = toc_curve(rank(score), gamma, fractions, np.arange(400))
+    np.testing.assert_allclose(pairs.variance, curve.variance * 400 / 399, atol=1e-15)
