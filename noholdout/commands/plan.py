@@ -110,3 +110,79 @@ def plan_propensity(
         typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
     else:
         typer.echo(found.summary())
+
+
+@plan.command("did")
+def plan_did(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    time: opt.Time,
+    unit: opt.Unit,
+    effect: Annotated[float | None, typer.Option(help="Find the quickest plan for this.")] = None,
+    units: Annotated[int | None, typer.Option(help="Planned units; as now if left out.")] = None,
+    power: Annotated[float, typer.Option(help="Power of the smallest effect.")] = 0.8,
+    conf_level: opt.ConfLevel = 0.95,
+    missing: opt.MissingRule = "refuse",
+    as_json: opt.AsJson = False,
+) -> None:
+    """Staged rollouts: how many units, in how many waves, for how long?"""
+    from noholdout_did.plan import plan as plan_waves
+
+    found = plan_waves(
+        data,
+        outcome=outcome,
+        time=time,
+        unit=unit,
+        effect=effect,
+        units=units,
+        power=power,
+        conf_level=conf_level,
+        missing=missing,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
+    else:
+        typer.echo(found.summary())
+
+
+@plan.command("uplift")
+def plan_uplift(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    features: Annotated[
+        str | None, typer.Option(help="Features that the ranking will use, commas between them.")
+    ] = None,
+    share_treated: Annotated[float, typer.Option(help="Probability of treatment.")] = 0.5,
+    fraction: Annotated[float, typer.Option(help="Share of users, best first.")] = 0.2,
+    folds: Annotated[int, typer.Option(help="Folds; the first only trains.")] = 5,
+    gap: Annotated[
+        float | None, typer.Option(help="The top group gains this much more: users needed.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Planned users; as in the data if left out.")] = (
+        None
+    ),
+    power: Annotated[float, typer.Option(help="Power of the smallest effect.")] = 0.8,
+    conf_level: opt.ConfLevel = 0.95,
+    missing: opt.MissingRule = "refuse",
+    as_json: opt.AsJson = False,
+) -> None:
+    """Personalised rollouts: how many users before a difference between them shows?"""
+    from noholdout_uplift.plan import plan as plan_targeting
+
+    found = plan_targeting(
+        data,
+        outcome=outcome,
+        features=opt.columns(features),
+        share_treated=share_treated,
+        fraction=fraction,
+        folds=folds,
+        gap=gap,
+        rows=rows,
+        power=power,
+        conf_level=conf_level,
+        missing=missing,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
+    else:
+        typer.echo(found.summary())
