@@ -1,11 +1,19 @@
-"""Pictures: mirrored score histograms and the love plot."""
+"""Pictures: scores, balance, estimators side by side, and what a hidden cause would leave."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from noholdout_shared.style import COMPARISON, FAINT, NEUTRAL, TREATED, axes, house_style
+from noholdout_shared.style import (
+    COMPARISON,
+    FAINT,
+    NEUTRAL,
+    TREATED,
+    axes,
+    house_style,
+    points_axis,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +22,19 @@ if TYPE_CHECKING:
 
 BINS = 40
 MOST_COVARIATES = 30
+
+
+def plot_audit(estimate: PropensityEstimate) -> Axes:
+    """The audit's four pictures in one new figure."""
+    import matplotlib.pyplot as plt
+
+    with house_style():
+        _, grid = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+        plot_scores(estimate, grid[0, 0])
+        plot_balance(estimate, grid[0, 1])
+        plot_estimators(estimate, grid[1, 0])
+        plot_hidden_cause(estimate, grid[1, 1])
+    return grid[0, 0]
 
 
 def plot_overview(estimate: PropensityEstimate) -> Axes:
@@ -81,7 +102,7 @@ def plot_scores(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
             )
     ax.axhline(0, color=NEUTRAL, linewidth=0.8)
     top = max(abs(value) for value in ax.get_ylim())
-    ax.set_ylim(-top, top)
+    ax.set_ylim(-1.03 * top, 1.03 * top)
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(100 * value):.0f}%")
     ax.set_xlabel("chance of opting in (propensity score)")
     ax.set_ylabel("share of each group")
@@ -115,4 +136,70 @@ def plot_balance(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(f"standardised difference ({estimate.settings['smd_denominator']})")
     ax.set_title("Balance before and after")
     ax.legend(loc="lower right", fontsize=9)
+    return ax
+
+
+def plot_estimators(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
+    """Every estimator with its interval, the naive difference on top; needs the table."""
+    table = estimate.tables["estimators"]
+    ax = axes(ax)
+    places = np.arange(len(table))[::-1]
+    ax.axvline(0, color=NEUTRAL, linewidth=0.9)
+    for place, (_, row) in zip(places, table.iterrows(), strict=True):
+        naive = row["estimator"] == "naive"
+        colour = COMPARISON if naive else TREATED
+        if not naive:
+            ax.hlines(place, row["conf_low"], row["conf_high"], color=colour, linewidth=2.2)
+        ax.plot(
+            row["estimate"],
+            place,
+            "o" if naive else "D",
+            color=colour,
+            markerfacecolor="white" if naive else colour,
+        )
+    ax.set_yticks(places, list(table["estimator"]))
+    ax.set_ylim(-0.7, len(table) - 0.3)
+    unit = " (points)" if estimate.proportion else ""
+    ax.set_xlabel(f"effect on {estimate.outcome}{unit}")
+    points_axis(ax, estimate.proportion, "x")
+    ax.set_title("Every estimator, one question")
+    return ax
+
+
+def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
+    """What a hidden cause would leave of the effect, with named covariates as landmarks.
+
+    Contours of the adjusted regression estimate over the partial R2 of the hidden cause with the
+    treatment (x) and with the outcome (y); Cinelli and Hazlett (2020), figure 2.
+    """
+    bounds = estimate.tables["sensitivity"]
+    ax = axes(ax)
+    value, error = estimate.settings["regression_estimate"], estimate.settings["regression_error"]
+    df = estimate.settings["regression_df"]
+    reach = max(0.1, 1.35 * float(bounds["r2_treatment"].max()))
+    height = max(0.1, 1.15 * float(bounds["r2_outcome"].max()))
+    x, y = np.meshgrid(np.linspace(0, min(reach, 0.95), 160), np.linspace(0, min(height, 1), 160))
+    bias = error * np.sqrt(df) * np.sqrt(y * x / (1 - x))
+    left = np.sign(value) * (abs(value) - bias)
+    scale = 100 if estimate.proportion else 1
+    lines = ax.contour(x, y, scale * left, levels=9, colors=FAINT, linewidths=1, linestyles="solid")
+    ax.clabel(lines, fmt="%.3g", fontsize=8, colors=NEUTRAL)
+    zero = ax.contour(x, y, left, levels=[0], colors=[TREATED], linewidths=2, linestyles="--")
+    ax.clabel(zero, fmt="no effect", fontsize=9)
+    for covariate, part in bounds.groupby("covariate", sort=False):
+        ax.plot(part["r2_treatment"], part["r2_outcome"], "-", color=COMPARISON, linewidth=0.8)
+        ax.plot(part["r2_treatment"], part["r2_outcome"], "o", color=COMPARISON, markersize=4)
+        last = part.iloc[-1]
+        ax.annotate(
+            f"{last['times']:g} x {covariate}",
+            (last["r2_treatment"], last["r2_outcome"]),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=9,
+            color=COMPARISON,
+        )
+    unit = ", in points" if estimate.proportion else ""
+    ax.set_xlabel("hidden cause explains of the opt-in (partial R²)")
+    ax.set_ylabel("... and of the outcome")
+    ax.set_title(f"Effect left after a hidden cause{unit}")
     return ax

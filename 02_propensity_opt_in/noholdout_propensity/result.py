@@ -41,13 +41,31 @@ class PropensityEstimate(Estimate):
     rows: RowDetail | None = field(default=None, repr=False, compare=False)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Mirrored score histograms on ``ax``; with the love plot beside them on a new figure."""
-        from noholdout_propensity.plot import plot_overview, plot_scores
+        """Mirrored score histograms on ``ax``; without one, a new figure with the love plot too.
 
-        return plot_overview(self) if ax is None else plot_scores(self, ax)
+        After an audit the new figure also shows the estimators and the hidden cause.
+        """
+        from noholdout_propensity.plot import plot_audit, plot_overview, plot_scores
+
+        if ax is not None:
+            return plot_scores(self, ax)
+        audited = "estimators" in self.tables and "sensitivity" in self.tables
+        return plot_audit(self) if audited else plot_overview(self)
 
     def plot_balance(self, ax: Axes | None = None) -> Axes:
         """The love plot: standardised differences before and after."""
         from noholdout_propensity.plot import plot_balance
 
         return plot_balance(self, ax)
+
+    def plot_estimators(self, ax: Axes | None = None) -> Axes:
+        """Every estimator with its interval; needs ``estimator="all"`` or an audit."""
+        from noholdout_propensity.plot import plot_estimators
+
+        return plot_estimators(self, ax)
+
+    def plot_hidden_cause(self, ax: Axes | None = None) -> Axes:
+        """What a hidden cause would leave of the effect, covariates as landmarks."""
+        from noholdout_propensity.plot import plot_hidden_cause
+
+        return plot_hidden_cause(self, ax)

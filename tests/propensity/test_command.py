@@ -48,3 +48,36 @@ def test_fail_on(tmp_path: Path) -> None:
         app, ["propensity", str(path), *ARGUMENTS, "--fail-on", "do-not-use"]
     )
     assert result.exit_code == 3
+
+
+def test_the_audit_prints_its_page(table: str) -> None:
+    result = CliRunner().invoke(app, ["propensity", table, *ARGUMENTS, "--audit"])
+    assert result.exit_code == 0
+    assert "3. All estimators side by side" in result.stdout
+    answer = CliRunner().invoke(app, ["propensity", table, *ARGUMENTS, "--audit", "--json"])
+    assert len(json.loads(answer.stdout)["tables"]["estimators"]) == 6
+
+
+def test_plan(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    simulate(200).assign(e=0.4).to_csv(path, index=False)
+    result = CliRunner().invoke(
+        app, ["plan", "propensity", str(path), "--outcome", "y", "--score", "e", "--effect", "0.5"]
+    )
+    assert result.exit_code == 0
+    assert "of them opted in" in result.stdout
+
+
+def test_pictures() -> None:
+    import matplotlib.pyplot as plt
+    from noholdout_propensity import estimate
+
+    answer = estimate(
+        simulate(800), outcome="y", treatment="d", covariates=["a", "b", "tier"], audit=True
+    )
+    assert len(answer.plot().figure.axes) == 4
+    estimators = answer.plot_estimators()
+    assert [label.get_text() for label in estimators.get_yticklabels()][0] == "naive"
+    balance = answer.plot_balance()
+    assert len(balance.get_yticklabels()) == len(answer.tables["balance"])
+    plt.close("all")

@@ -202,6 +202,9 @@ def assemble(
     strength = None if fit.separation else robustness(problem, problem.options.conf_level)
     if strength is not None:
         tables["sensitivity"] = strength.bounds
+        settings["regression_estimate"] = strength.effect.estimate
+        settings["regression_error"] = strength.effect.std_error
+        settings["regression_df"] = strength.effect.df
         settings["robustness_value"] = strength.to_zero
         settings["robustness_value_interval"] = strength.to_interval
     if fit.pairs is not None:
