@@ -159,7 +159,7 @@ def nearest_scores(data: ThresholdData, count: int) -> float:
     """
     width = 0.0
     for side in data.sides:
-        unique = np.unique(side.distance)
+        unique = side.different
         if unique.size < count:
             raise SparseWindow(float(unique[-1]), side.n, count)
         width = max(width, float(unique[count - 1]))

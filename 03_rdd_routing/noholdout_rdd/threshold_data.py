@@ -203,7 +203,7 @@ def read_threshold(
 def _order(score: np.ndarray, cutoff: float, kept: np.ndarray, below: bool) -> np.ndarray:
     """The kept rows of one side, nearest first."""
     chosen = np.flatnonzero(kept & ((score < cutoff) == below))
-    return chosen[np.argsort(np.abs(score[chosen] - cutoff), kind="stable")]
+    return chosen[np.argsort(np.abs(score[chosen] - cutoff))]
 
 
 def _kept(

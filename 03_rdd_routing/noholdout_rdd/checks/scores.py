@@ -118,7 +118,7 @@ def other_changes(data: ThresholdData, effect: Effect) -> Check:
 
 def repeated_share(data: ThresholdData) -> float:
     """The share of rows that repeat another row's score, on the side with more of them."""
-    return max(1 - np.unique(side.distance).size / side.n for side in data.sides)
+    return max(1 - side.different.size / side.n for side in data.sides)
 
 
 def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:

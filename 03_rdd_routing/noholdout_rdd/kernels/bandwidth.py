@@ -147,7 +147,7 @@ class _Limits:
     @staticmethod
     def of(left: Side, right: Side, kernel: Kernel) -> _Limits:
         scores = np.concatenate((-left.distance[::-1], right.distance))
-        unique = [np.unique(side.distance) for side in (left, right)]
+        unique = [side.different for side in (left, right)]
         ties = [1 - u.size / s.n for u, s in zip(unique, (left, right), strict=True)]
         quartiles = np.quantile(scores, [0.25, 0.75], method="averaged_inverted_cdf")
         spread = min(float(scores.std(ddof=1)), float(quartiles[1] - quartiles[0]) / 1.349)

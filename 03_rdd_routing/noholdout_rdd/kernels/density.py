@@ -165,7 +165,7 @@ def density_bandwidths(
     bias, variance, low = [], [], []
     for which, side in enumerate((left, right)):
         needed = EXTRA_SCORES + p + 1
-        unique = np.unique(side.distance)
+        unique = side.different
         if unique.size <= p + 3:
             raise SparseWindow(float(side.distance[-1]), unique.size, p + 4)
         low.append(float(unique[min(needed, unique.size) - 1]) * (1 + 1e-9))

@@ -89,7 +89,7 @@ def smoothness_rule(sides: tuple[Side, Side]) -> float:
     found = []
     for side in sides:
         reach = float(side.distance[-1])
-        degree = min(4, int(np.unique(side.distance).size) - 1)
+        degree = min(4, int(side.different.size) - 1)
         if degree < 2 or reach == 0:
             continue
         u = side.distance / reach
@@ -219,5 +219,5 @@ def honest_jump(
 
 def _least(side: Side) -> float:
     """A width that holds the nearest scores."""
-    unique = np.unique(side.distance)
+    unique = side.different
     return float(unique[min(LEAST_SCORES, unique.size) - 1]) * 1.001

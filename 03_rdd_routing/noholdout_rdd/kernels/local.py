@@ -71,6 +71,14 @@ class Side:
         return int(self.distance.size)
 
     @cached_property
+    def different(self) -> np.ndarray:
+        """The different distances, ascending."""
+        first = np.empty(self.n, dtype=bool)
+        first[:1] = True
+        np.not_equal(self.distance[1:], self.distance[:-1], out=first[1:])
+        return self.distance[first]
+
+    @cached_property
     def neighbours(self) -> Neighbours:
         """Neighbour residuals with all rows of the side at hand."""
         return neighbour_residuals(self.distance, self.values, MATCHES)

@@ -42,7 +42,10 @@ def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int =
     starts = np.flatnonzero(np.concatenate(([True], distance[1:] != distance[:-1])))
     ends = np.append(starts[1:], n)
     places = distance[starts]
-    first, last = _nearest_groups(places, starts, ends, min(matches, n - 1))
+    if starts.size == n and matches == 3 and n > 4:
+        first, last = _nearest_three(places)
+    else:
+        first, last = _nearest_groups(places, starts, ends, min(matches, n - 1))
     rows = ends[last] - starts[first]
     others = np.maximum(rows - 1, 1)
     centred = values - values.mean(axis=1, keepdims=True)
@@ -58,6 +61,35 @@ def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int =
     return Neighbours(residuals, reach)
 
 
+def _nearest_three(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`_nearest_groups` for three matches and rows whose scores all differ.
+
+    The k-th row to the left is among the three nearest when it is no farther than the (4-k)-th to
+    the right.
+    """
+    n = places.size
+    close = _close(places)
+    gaps = [np.subtract(places[k:], places[:-k]) for k in (1, 2, 3)]
+    before = np.zeros(n, dtype=np.int64)
+    after = np.zeros(n, dtype=np.int64)
+    for k in (1, 2, 3):
+        left, right = gaps[k - 1], gaps[3 - k]
+        # Rows k to n - (4 - k) - 1 have both neighbours; at the ends the missing one is infinite.
+        both = slice(k, n - (4 - k))
+        to_left, to_right = left[: n - 4], right[k:]
+        before[both] += to_left <= to_right + close
+        after[both] += to_right <= to_left + close
+        before[n - (4 - k) :] += 1
+        after[:k] += 1
+    rows = np.arange(n)
+    return rows - before, rows + after
+
+
+def _close(places: np.ndarray) -> float:
+    """Gaps that differ by less than this are equal."""
+    return EQUAL_GAP * max(abs(float(places[0])), abs(float(places[-1])))
+
+
 def _nearest_groups(
     places: np.ndarray, starts: np.ndarray, ends: np.ndarray, wanted: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +97,7 @@ def _nearest_groups(
     count = places.size
     first, last = np.arange(count), np.arange(count)
     padded = np.concatenate(([-np.inf], places, [np.inf]))
-    close = EQUAL_GAP * max(abs(float(places[0])), abs(float(places[-1])))
+    close = _close(places)
     short = np.flatnonzero(ends - starts - 1 < wanted)
     while short.size:
         left = places[short] - padded[first[short]]
