@@ -1,12 +1,15 @@
 """Uplift: who should get it, what is that worth, and is there anything to target at all.
 
-Names load on first use, so that importing the package doesn't import scikit-learn.
+Learners load on first use, so that importing the package doesn't import scikit-learn.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+# At once, since the function has its module's name: a later import of the module would hide it.
+from noholdout_uplift.estimate import estimate
 
 if TYPE_CHECKING:
     from noholdout_uplift.bootstrap import bootstrap_errors
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
         raw_uplift_at,
     )
     from noholdout_uplift.contest import compare_learners
-    from noholdout_uplift.estimate import estimate
     from noholdout_uplift.estimators.class_transformation import ClassTransformation
     from noholdout_uplift.estimators.dr_learner import DRLearner
     from noholdout_uplift.estimators.r_learner import RLearner
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from noholdout_uplift.result import UpliftEstimate
 
 _WHERE = {
-    "estimate": "estimate",
     "UpliftEstimate": "result",
     "in_sample_top_effect": "optimism",
     "bootstrap_errors": "bootstrap",
@@ -70,7 +71,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The front function's module has its name: importing the module would hide the function.
     if name in _WHERE:
         value = getattr(importlib.import_module(f"noholdout_uplift.{_WHERE[name]}"), name)
         globals()[name] = value
