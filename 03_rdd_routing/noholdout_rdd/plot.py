@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from noholdout_rdd.result import RddEstimate
 
+DENSITY_BINS = 20  # bins of the score a side
 REACH = 3.0  # the picture shows this many bandwidths around the cutoff
 
 
@@ -59,9 +60,59 @@ def picture_tables(
             )
         )
     return {
+        "score_density": _score_density(data, max(effect.h)),
         "binned_means": pd.concat(bins).sort_values("score", ignore_index=True),
         "fits": pd.concat(fits).sort_values("score", kind="stable", ignore_index=True),
     }
+
+
+def _score_density(data: ThresholdData, h: float) -> pd.DataFrame:
+    """A histogram of the scores whose bins meet at the cutoff."""
+    width = REACH * h / DENSITY_BINS
+    # On a grid, bins that hold different numbers of its values would look like a jump.
+    grid = min(float(np.diff(side.different).min(initial=np.inf)) for side in data.sides)
+    if grid > width / 5:
+        width = grid * max(1, round(width / grid))
+    parts = []
+    for side, name, direction in zip(data.sides, ("below", "above"), (-1, 1), strict=True):
+        n = side.within(REACH * h, "uniform")
+        place = (side.distance[:n] / width * (1 + 1e-9)).astype(int)
+        # A row at distance 0 is above; below, a row on a bin's far edge belongs to that bin.
+        if direction < 0:
+            place = np.maximum(np.ceil(side.distance[:n] / width * (1 - 1e-9)).astype(int) - 1, 0)
+        rows = np.bincount(place)
+        middle = data.cutoff + direction * (np.arange(rows.size) + 0.5) * width
+        density = rows / (data.n_obs * width)
+        parts.append(pd.DataFrame({"side": name, "score": middle, "n": rows, "density": density}))
+    table = pd.concat(parts).sort_values("score", ignore_index=True)
+    return table.assign(width=width)
+
+
+def plot_density(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
+    """How many scores lie on both sides of the cutoff: a step there says that scores were moved."""
+    ax = style.axes(ax)
+    table = estimate.tables["score_density"]
+    for side in ("below", "above"):
+        is_treated = side == estimate.settings["treated_side"]
+        rows = table[table["side"] == side]
+        ax.bar(
+            rows["score"],
+            rows["density"],
+            width=rows["width"] * 0.94,
+            color=style.TREATED if is_treated else style.COMPARISON,
+            alpha=0.55,
+            hatch="//" if is_treated else None,
+            edgecolor="white",
+            linewidth=0,
+            label="treated side" if is_treated else "other side",
+        )
+    cutoff = float(estimate.settings["cutoff"])
+    style.mark_launch(ax, cutoff, f"cutoff {cutoff:g}")
+    ax.set_xlabel(str(estimate.settings["running"]))
+    ax.set_ylabel("density")
+    ax.set_title("Scores on both sides of the cutoff")
+    ax.legend(loc="best")
+    return ax
 
 
 def plot_threshold(estimate: RddEstimate, ax: Axes | None = None) -> Axes:

@@ -79,6 +79,7 @@ def assemble(
         tables=tables,
         proportion=rows.proportion,
         margin=margin,
+        bias_bound=honest.bias if inference == "honest" and honest is not None else 0.0,
     )
 
 
