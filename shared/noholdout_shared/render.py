@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader
@@ -100,27 +101,47 @@ def renderable(estimate: Estimate) -> RenderableType:
     for label, text in headline_rows(estimate):
         head.add_row(label, Text(text))
     verdict = Text(estimate.verdict, style=STATUS_STYLE[estimate.verdict])
-    measured = estimate.measured("verdict")
-    if measured is not None:
-        verdict.append(f" ({measured['text']})", style="dim")
-    head.add_row("verdict", verdict)
-    checks = Table.grid(padding=(0, 2))
-    checks.add_column(no_wrap=True)
-    checks.add_column(no_wrap=True)
-    checks.add_column()
-    for check in estimate.checks:
-        status = "untestable" if check.status == "cannot-be-tested" else check.status
-        message = Text(check.message)
-        measured = estimate.measured(check.name)
-        if measured is not None:
-            message.append(f" ({measured['text']})", style="dim")
-        checks.add_row(Text(status, style=STATUS_STYLE[check.status]), check.name, message)
-    return Group(
+    head.add_row("verdict", _with_rate(verdict, estimate, "verdict"))
+    parts: list[RenderableType] = [
         Text(estimate.method, style="bold"),
         Padding(head, (0, 0, 0, 2)),
-        Text("checks", style="bold"),
-        Padding(checks, (0, 0, 0, 2)),
-    )
+    ]
+    if "estimators" in estimate.tables:
+        parts += [Text("estimators", style="bold"), Padding(_side_by_side(estimate), (0, 0, 0, 2))]
+    parts += [Text("checks", style="bold"), Padding(_checks(estimate), (0, 0, 0, 2))]
+    return Group(*parts)
+
+
+def _checks(estimate: Estimate) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for check in estimate.checks:
+        status = "untestable" if check.status == "cannot-be-tested" else check.status
+        message = _with_rate(Text(check.message), estimate, check.name)
+        grid.add_row(Text(status, style=STATUS_STYLE[check.status]), check.name, message)
+    return grid
+
+
+def _side_by_side(estimate: Estimate) -> Table:
+    """The table ``estimators`` (estimator, estimate, conf_low, conf_high, …), where there is one."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_column(no_wrap=True)
+    for row in estimate.tables["estimators"].to_dict("records"):
+        one = replace(estimate, **{name: row[name] for name in ("conf_low", "conf_high")})
+        effect = effect_text(row["estimate"], estimate.proportion)
+        grid.add_row(str(row["estimator"]), effect, interval_text(one))
+    return grid
+
+
+def _with_rate(text: Text, estimate: Estimate, name: str) -> Text:
+    measured = estimate.measured(name)
+    if measured is not None:
+        text.append(f" ({measured['text']})", style="dim")
+    return text
 
 
 def summary_text(estimate: Estimate, width: int = 80) -> str:

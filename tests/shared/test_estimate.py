@@ -95,3 +95,19 @@ def test_tidy_is_one_row_and_plot_draws_the_interval() -> None:
     assert ESTIMATE.tidy().loc[0, "verdict"] == "sound"
     axes = ESTIMATE.plot()
     assert "task_completed" in axes.get_xlabel()
+
+
+def test_estimators_side_by_side_are_printed_where_there_are_several() -> None:
+    several = pd.DataFrame(
+        {
+            "estimator": ["aipw", "naive"],
+            "estimate": [0.07, 0.18],
+            "std_error": [0.01, np.nan],
+            "conf_low": [0.05, np.nan],
+            "conf_high": [0.09, np.nan],
+        }
+    )
+    text = replace(ESTIMATE, tables={"estimators": several}).summary()
+    assert "aipw    +7.00 points  95% interval +5.00 to +9.00 points" in text
+    assert "naive  +18.00 points  95% interval undefined" in text
+    assert "estimators" not in ESTIMATE.summary()
