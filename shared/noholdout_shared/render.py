@@ -125,7 +125,7 @@ def _checks(estimate: Estimate) -> Table:
 
 
 def _side_by_side(estimate: Estimate) -> Table:
-    """The table ``estimators`` (estimator, estimate, conf_low, conf_high, …), where there is one."""
+    """The table ``estimators`` , of several answers to one question."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, justify="right")
