@@ -223,7 +223,12 @@ def untestable_trends(context: Context, conf_level: float) -> Check:
 
 
 def cluster_check(
-    data: Moments, cells: Cells, labels: Sequence[str], what: str, independent: bool
+    data: Moments,
+    cells: Cells,
+    labels: Sequence[str],
+    what: str,
+    independent: bool,
+    randomized: bool = False,
 ) -> Check:
     """Fewest clusters in any cohort or control group that an effect compares."""
     assumption = "There are enough independent groups on both sides for a standard error."
@@ -245,6 +250,15 @@ def cluster_check(
         f"the wave of {labels[g]}" if treated[g] <= fewest_control else "the smallest control group"
     )
     found = f"The fewest {what} on any side are {fewest}, in {where}."
+    if fewest < MIN_CLUSTERS and randomized:
+        return structural(
+            "clusters",
+            assumption,
+            "caution",
+            fewest,
+            f"{found} The interval rests on waves having been drawn at random, not on a standard "
+            "error; if somebody chose them, don't use it.",
+        )
     if fewest < MIN_CLUSTERS:
         return structural(
             "clusters",

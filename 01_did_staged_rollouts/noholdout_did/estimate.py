@@ -28,6 +28,7 @@ def estimate(
     weights: str | None = None,
     covariates: Sequence[str] | None = None,
     adjust: Adjust = "dr",
+    composition: Sequence[str] | None = None,
     estimator: Estimator = "group-time",
     control_group: ControlGroup = "not-yet-treated",
     base_period: BasePeriod = "varying",
@@ -72,6 +73,9 @@ def estimate(
         (``dr``), by ``regression`` or by weighting (``ipw``). On a balanced panel their values in
         the base period count. On repeated cross-sections each period is adjusted by itself, which
         needs a wave's covariates to keep their distribution.
+    composition
+        Columns that the launch can't have changed (tier, country): check ``composition`` looks
+        whether they moved with it. They aren't adjusted for.
     estimator
         ``group-time`` (Callaway and Sant'Anna 2021) or ``two-by-two``: the first wave against
         those not treated until the window ends, before against after; ``twfe``: two-way fixed
@@ -99,8 +103,9 @@ def estimate(
         Average duplicate (unit, time) rows into one, which turns user rows into a panel.
     inference, replicates
         ``analytic`` (t with cluster degrees of freedom) or ``bootstrap`` (the studentised
-        multiplier bootstrap with that many draws, 999 by default). Simultaneous bands come from
-        the latter either way.
+        multiplier bootstrap), or ``randomization``: for waves drawn at random, p-value and interval
+        from clusters redrawn over the waves, valid however few there are. The latter two take 999
+        draws by default. Simultaneous bands come from the bootstrap in any case.
     missing, conf_level, margin, seed
         ``refuse`` or ``drop`` (counted); level of intervals and bands; the M of "not worse than
         -M", in outcome units; seed of the draws.
@@ -156,9 +161,23 @@ def estimate(
         cluster=cluster,
         weights=weights,
         covariates=tuple(covariates or ()),
+        composition=tuple(composition or ()),
         cell_mean=cell_mean,
         missing=missing,
     )
+    both = sorted(set(composition or ()) & set(covariates or ()))
+    if both:
+        raise DataError(
+            f"{both[0]!r} stands in composition and in covariates.",
+            "The estimate is adjusted for a covariate, so its shift isn't a bias any more.",
+            "Keep it in one of the two.",
+        )
+    if composition and estimator not in ("group-time", "all"):
+        raise DataError(
+            f"composition was given, but estimator {estimator!r} has no such check.",
+            "An option that changes nothing would mislead.",
+            "Use --estimator group-time, or leave --composition out.",
+        )
     run = _estimator(estimator)
     return run(rollout, options, outcome=outcome, named_cluster=cluster is not None)
 

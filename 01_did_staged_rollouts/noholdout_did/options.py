@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Estimator = Literal[
     "group-time", "two-by-two", "twfe", "imputation", "two-stage", "sun-abraham", "all"
 ]
-Inference = Literal["analytic", "bootstrap"]
+Inference = Literal["analytic", "bootstrap", "randomization"]
 
 BAND_DRAWS = 999
 
@@ -97,7 +97,7 @@ def check_options(
         )
     if balance is not None and balance < 0:
         raise DataError(f"balance is {balance}.", "", "Use 0, 1, 2, ... periods after the launch.")
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), BAND_DRAWS)
+    draws = resolve_replicates(replicates, inference, ("bootstrap", "randomization"), BAND_DRAWS)
     return Options(
         estimator=estimator,
         adjust=adjust,
@@ -135,4 +135,14 @@ def require_no_covariates(rollout: Rollout, options: Options) -> None:
             f"Covariates were given, but estimator {options.estimator!r} doesn't adjust for any.",
             "An option that changes nothing would mislead.",
             "Leave --covariates out, or use --estimator group-time.",
+        )
+
+
+def require_sampling_inference(options: Options) -> None:
+    """Refuse randomization inference where it isn't there."""
+    if options.inference == "randomization":
+        raise DataError(
+            f"inference='randomization' isn't there for estimator {options.estimator!r}.",
+            "",
+            "Use --estimator group-time, or another inference.",
         )

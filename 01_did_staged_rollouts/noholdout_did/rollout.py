@@ -42,6 +42,8 @@ class Rollout:
         Sampling weights, shape ``(n,)``, or ``None``.
     covariates
         Shape ``(n, k)``, or ``None``; ``covariate_names`` has k names.
+    composition
+        Columns to watch, likewise; they aren't adjusted for.
     periods
         Labels of the periods, shape ``(T,)``.
     cluster_name, proportion, settings
@@ -56,6 +58,8 @@ class Rollout:
     weights: np.ndarray | None
     covariates: np.ndarray | None
     covariate_names: tuple[str, ...]
+    composition: np.ndarray | None
+    composition_names: tuple[str, ...]
     periods: np.ndarray
     cluster_name: str | None
     proportion: bool
@@ -80,6 +84,7 @@ def read_rollout(
     cluster: str | None,
     weights: str | None = None,
     covariates: Sequence[str] = (),
+    composition: Sequence[str] = (),
     cell_mean: bool = False,
     missing: Missing = "refuse",
 ) -> Rollout:
@@ -98,7 +103,7 @@ def read_rollout(
             "",
             "Add --unit (unit=...), for example the workspace.",
         )
-    columns = [outcome, time, first_treated, unit, cluster, weights, *covariates]
+    columns = [outcome, time, first_treated, unit, cluster, weights, *covariates, *composition]
     rows = read_rows(data, columns, missing=missing, may_be_empty=(first_treated,))
     frame = rows.frame
     y = outcome_values(frame, outcome)
@@ -118,14 +123,8 @@ def read_rollout(
         if cluster is not None and cluster_codes is not None:
             _require_constant(cluster_codes, unit_codes, frame, unit, cluster, "cluster")
     settings.update(_count_launches(placed.reasons, unit_codes))
-    matrix: np.ndarray | None = None
-    names: tuple[str, ...] = ()
-    if covariates:
-        from noholdout_shared.design_matrix import design_matrix
-
-        built = design_matrix(frame, covariates)
-        matrix, names = built.values, built.names
-        settings["covariates"] = built.settings
+    matrix, names = _columns(frame, covariates, "covariates", settings)
+    watched, watched_names = _columns(frame, composition, "composition", settings)
     rollout = Rollout(
         y=y,
         period=period,
@@ -135,6 +134,8 @@ def read_rollout(
         weights=positive_weights(frame, weights),
         covariates=matrix,
         covariate_names=names,
+        composition=watched,
+        composition_names=watched_names,
         periods=periods,
         cluster_name=cluster or unit,
         proportion=is_proportion(y),
@@ -143,6 +144,19 @@ def read_rollout(
     if unit_codes is not None:
         rollout = _one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
     return _without_always_treated(rollout, first_treated, time)
+
+
+def _columns(
+    frame: pd.DataFrame, columns: Sequence[str], role: str, settings: dict[str, Any]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Columns as numbers, what became of them noted in ``settings``."""
+    if not columns:
+        return None, ()
+    from noholdout_shared.design_matrix import design_matrix
+
+    built = design_matrix(frame, columns)
+    settings[role] = built.settings
+    return built.values, built.names
 
 
 def _plain_codes(values: pd.Series) -> np.ndarray:
@@ -223,8 +237,11 @@ def _average_cells(rollout: Rollout, cell: np.ndarray, counts: np.ndarray) -> Ro
     def mean(values: np.ndarray) -> np.ndarray:
         return np.bincount(cell, weights=w * values, minlength=size)[kept] / total[kept]
 
-    covariates = rollout.covariates
     pick = first[kept]
+
+    def means(columns: np.ndarray | None) -> np.ndarray | None:
+        return None if columns is None else np.column_stack([mean(c) for c in columns.T])
+
     return _with(
         rollout,
         y=mean(rollout.y),
@@ -233,9 +250,8 @@ def _average_cells(rollout: Rollout, cell: np.ndarray, counts: np.ndarray) -> Ro
         cluster=None if rollout.cluster is None else rollout.cluster[pick],
         unit=None if rollout.unit is None else rollout.unit[pick],
         weights=None if rollout.weights is None else total[kept],
-        covariates=None
-        if covariates is None
-        else np.column_stack([mean(column) for column in covariates.T]),
+        covariates=means(rollout.covariates),
+        composition=means(rollout.composition),
     )
 
 
@@ -259,7 +275,7 @@ def _without_always_treated(rollout: Rollout, first_treated: str, time: str) -> 
 
 
 def _take(rollout: Rollout, keep: np.ndarray) -> Rollout:
-    names = ("y", "period", "launch", "cluster", "unit", "weights", "covariates")
+    names = ("y", "period", "launch", "cluster", "unit", "weights", "covariates", "composition")
     picked = {n: v[keep] for n in names if (v := getattr(rollout, n)) is not None}
     for name in ("cluster", "unit"):
         if name in picked:

@@ -26,6 +26,9 @@ def did(
         Literal["dr", "regression", "ipw"],
         typer.Option(help="How covariates are held equal: doubly robust, regression, weighting."),
     ] = "dr",
+    composition: Annotated[
+        str | None, typer.Option(help="Columns to watch for a change of who is in the data.")
+    ] = None,
     estimator: Annotated[
         Literal[
             "group-time", "two-by-two", "twfe", "imputation", "two-stage", "sun-abraham", "all"
@@ -57,7 +60,8 @@ def did(
         bool, typer.Option("--cell-mean", help="Average the rows of each unit and period.")
     ] = False,
     inference: Annotated[
-        Literal["analytic", "bootstrap"], typer.Option(help="How the interval is made.")
+        Literal["analytic", "bootstrap", "randomization"],
+        typer.Option(help="How the interval is made."),
     ] = "analytic",
     replicates: opt.Replicates = None,
     missing: opt.MissingRule = "refuse",
@@ -85,6 +89,7 @@ def did(
         weights=weights,
         covariates=opt.columns(covariates),
         adjust=adjust,
+        composition=opt.columns(composition),
         estimator=estimator,
         control_group=control_group,
         base_period=base_period,

@@ -10,7 +10,9 @@ import pandas as pd
 from noholdout_shared.checks import Check, HypothesisCheck
 
 from noholdout_did import checks as check
-from noholdout_did.effects import Effects, effects
+from noholdout_did.assignment import randomized
+from noholdout_did.composition import composition_check
+from noholdout_did.effects import Effects, effects, rollout_moments
 from noholdout_did.inference import Errors, all_leads_wald, joint_test
 from noholdout_did.kernels.aggregate import Averages, aggregate, event_study
 from noholdout_did.kernels.group_time import Cells, Linear
@@ -68,6 +70,8 @@ def from_effects(
     overall, rows = aggregate(data, att, cells, options.aggregate, options.balance)
     head = headline(data, overall.linear, errors, rollout, options)
     weights = overall.weights[:, 0]
+    if options.inference == "randomization":
+        head = randomized(head, rollout, found, weights, options)
     tables = {
         "group_time": group_time_table(rollout, data, att, cells, errors, options),
         "event_study": event_table(data, att, cells, errors, options),
@@ -130,13 +134,19 @@ def _checks(
         reach=float(weights @ (found.cells.period - found.cells.base)),
         proportion=rollout.proportion,
     )
+    watched = None
+    if rollout.composition is not None:
+        watched = composition_check(rollout, rollout_moments(rollout), options, errors)
+    family = [*more, *([] if watched is None else [watched])]
     used = found.cells.take(weights > 0)
     what = rollout.cluster_name or "rows"
     labels = [str(label) for label in cohort_labels(rollout, data)]
     periods = [str(label) for label in rollout.periods]
     checks = [
-        *check.trend_checks(data, found.leads, found.gaps, errors, context, more),
-        check.cluster_check(data, used, labels, what, rollout.cluster is None),
+        *check.trend_checks(data, found.leads, found.gaps, errors, context, family),
+        check.cluster_check(
+            data, used, labels, what, rollout.cluster is None, options.inference == "randomization"
+        ),
         check.control_check(data, used, weights[weights > 0], periods, what),
     ]
     if found.effective_controls is not None:

@@ -8,17 +8,16 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DesignError
 
-from noholdout_did.estimators.rowwise import (
-    finish,
-    fixed_effects,
-    prepare,
-    row_parameters,
-    row_weights,
-)
+from noholdout_did.estimators.rowwise import finish
 from noholdout_did.kernels.group_time import Linear
 from noholdout_did.kernels.imputation import ImputationFit, residuals
 from noholdout_did.kernels.moments import Moments
-from noholdout_did.options import Options, require_default, require_no_covariates
+from noholdout_did.options import (
+    Options,
+    require_default,
+    require_no_covariates,
+    require_sampling_inference,
+)
 from noholdout_did.result import (
     DidEstimate,
     band_columns,
@@ -27,6 +26,7 @@ from noholdout_did.result import (
     interval_columns,
 )
 from noholdout_did.rollout import Rollout
+from noholdout_did.rows import fixed_effects, prepare, row_parameters, row_weights
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,7 @@ def imputation(
         adjust="dr",
     )
     require_no_covariates(rollout, options)
+    require_sampling_inference(options)
     data = prepare(rollout)
     errors = errors_for(data, named_cluster)
     found = imputed_effects(rollout, data, options, two_stage=two_stage)

@@ -15,13 +15,12 @@ from noholdout_shared.render import effect_text, p_text
 from noholdout_did.effects import effects
 from noholdout_did.estimators.group_time import from_effects
 from noholdout_did.estimators.imputation import imputed_effects
-from noholdout_did.estimators.rowwise import row_parameters
-from noholdout_did.estimators.twfe import group_time_rows
 from noholdout_did.inference import std_errors
 from noholdout_did.kernels.moments import Moments
 from noholdout_did.options import Estimator, Options, require_default, require_no_covariates
 from noholdout_did.result import DidEstimate, errors_for
 from noholdout_did.rollout import Rollout
+from noholdout_did.rows import group_time_rows, row_parameters
 
 OTHERS: tuple[tuple[Estimator, str], ...] = (
     ("two-by-two", "two_by_two"),
@@ -107,7 +106,7 @@ def _agreement(
     if isinstance(group_time, str) or isinstance(imputed, str):
         return None
     rows = imputed_effects(rollout, data, options, two_stage=False, events=False)
-    psi = rows.psi[:, 0] - group_time_rows(rollout, data, options)[1]
+    psi = rows.psi[:, 0] - group_time_rows(rollout, data, rollout.y, options)[1]
     dense, parameter = row_parameters(rollout, data, np.zeros(1), psi[:, None])
     se, df = (float(x[0]) for x in std_errors(dense, parameter, errors_for(data, named_cluster)))
     difference = imputed.estimate - group_time.estimate

@@ -9,12 +9,17 @@ from noholdout_shared.errors import DesignError
 
 from noholdout_did.effects import Effects, leads_of
 from noholdout_did.estimators.group_time import from_effects
-from noholdout_did.estimators.rowwise import prepare
 from noholdout_did.kernels.group_time import Cells, contrasts, observed
 from noholdout_did.kernels.moments import Moments
-from noholdout_did.options import Options, require_default, require_no_covariates
+from noholdout_did.options import (
+    Options,
+    require_default,
+    require_no_covariates,
+    require_sampling_inference,
+)
 from noholdout_did.result import DidEstimate
 from noholdout_did.rollout import Rollout
+from noholdout_did.rows import prepare
 
 
 def interaction_cells(data: Moments, anticipation: int) -> tuple[Cells, int]:
@@ -57,6 +62,7 @@ def sun_abraham(
     """
     require_default(options, control_group="not-yet-treated", base_period="varying", adjust="dr")
     require_no_covariates(rollout, options)
+    require_sampling_inference(options)
     data = prepare(rollout)
     cells, dropped = interaction_cells(data, options.anticipation)
     leads = leads_of(data, cells)

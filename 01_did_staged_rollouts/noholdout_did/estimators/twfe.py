@@ -9,23 +9,20 @@ import pandas as pd
 from noholdout_shared.errors import DesignError
 
 from noholdout_did.checks import twfe_check
-from noholdout_did.effects import identified_cells
-from noholdout_did.estimators.rowwise import (
-    finish,
-    fixed_effects,
-    prepare,
-    row_parameters,
-    row_weights,
-)
+from noholdout_did.estimators.rowwise import finish
 from noholdout_did.inference import Errors
-from noholdout_did.kernels.aggregate import aggregate
 from noholdout_did.kernels.bacon import KINDS, Comparisons, bacon
-from noholdout_did.kernels.group_time import contrasts
 from noholdout_did.kernels.moments import Moments, moments
 from noholdout_did.kernels.two_way import two_way
-from noholdout_did.options import Options, require_default, require_no_covariates
+from noholdout_did.options import (
+    Options,
+    require_default,
+    require_no_covariates,
+    require_sampling_inference,
+)
 from noholdout_did.result import DidEstimate, cohort_labels, errors_for, headline
 from noholdout_did.rollout import Rollout
+from noholdout_did.rows import fixed_effects, group_time_rows, prepare, row_parameters, row_weights
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,7 @@ def twfe(rollout: Rollout, options: Options, *, outcome: str, named_cluster: boo
         adjust="dr",
     )
     require_no_covariates(rollout, options)
+    require_sampling_inference(options)
     data = prepare(rollout)
     found = coefficient(rollout, data)
     factor = np.sqrt(crv1(data, rollout))
@@ -92,7 +90,7 @@ def twfe(rollout: Rollout, options: Options, *, outcome: str, named_cluster: boo
     tables, settings = _decomposition(rollout, data)
     more = twfe_check(
         rollout.proportion,
-        difference=found.value - group_time_rows(rollout, data, options)[0],
+        difference=found.value - group_time_rows(rollout, data, rollout.y, options)[0],
         std_error=_difference_error(rollout, data, options, found, errors),
         df=data.n_clusters - 1,
         negative=found.negative_weight,
@@ -115,27 +113,13 @@ def twfe(rollout: Rollout, options: Options, *, outcome: str, named_cluster: boo
     )
 
 
-def group_time_rows(rollout: Rollout, data: Moments, options: Options) -> tuple[float, np.ndarray]:
-    """The group-time average and its rows' influences, shape ``(n,)``."""
-    cells, _ = identified_cells(data, options)
-    att = contrasts(data, cells)
-    overall, _ = aggregate(data, att, cells, "simple")
-    cohort = np.searchsorted(data.launch, rollout.launch)
-    maps = overall.linear.maps[:, :, 0]
-    weight = row_weights(rollout)
-    residual = weight * (rollout.y - data.mean[cohort, rollout.period])
-    psi = maps[cohort, rollout.period] * residual
-    psi += maps[cohort, data.n_periods + rollout.period] * weight
-    return float(overall.linear.value[0]), psi
-
-
 def _difference_error(
     rollout: Rollout, data: Moments, options: Options, found: Coefficient, errors: Errors
 ) -> float:
     """Standard error of the coefficient less the group-time average."""
     from noholdout_did.inference import std_errors
 
-    psi = found.psi - group_time_rows(rollout, data, options)[1]
+    psi = found.psi - group_time_rows(rollout, data, rollout.y, options)[1]
     dense, parameter = row_parameters(rollout, data, np.zeros(1), psi[:, None])
     return float(std_errors(dense, parameter, errors)[0][0])
 

@@ -15,7 +15,12 @@ from noholdout_did.kernels.boxes import four_boxes
 from noholdout_did.kernels.group_time import Cells, contrasts, observed
 from noholdout_did.kernels.leads import lead_cells
 from noholdout_did.kernels.moments import Moments
-from noholdout_did.options import Options, require_default, require_no_covariates
+from noholdout_did.options import (
+    Options,
+    require_default,
+    require_no_covariates,
+    require_sampling_inference,
+)
 from noholdout_did.result import (
     DidEstimate,
     build,
@@ -91,6 +96,7 @@ def two_by_two(
         options, sensitivity=False, aggregate="simple", base_period="varying", adjust="dr"
     )
     require_no_covariates(rollout, options)
+    require_sampling_inference(options)
     data = rollout_moments(rollout)
     require_two_groups(rollout, data)
     errors = errors_for(data, named_cluster)
