@@ -43,12 +43,12 @@ class Trap:
     max_severity: float = math.inf
 
     def at(self, asked: Sequence[float]) -> tuple[float, ...]:
-        """The severities to run: its only one, or those asked for up to its largest."""
+        """The severities to run: its only one, or those asked for, cut at its largest."""
         if self.design == "all":
             return (0.0,)
         if len(self.severities) == 1:
             return self.severities
-        return tuple(severity for severity in asked if severity <= self.max_severity)
+        return tuple(sorted({min(float(severity), self.max_severity) for severity in asked}))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from noholdout_shared.errors import DataError
 
 from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap
+from noholdout.benchmark.promises import promises
 from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading
 from noholdout.files import figure_bytes, require_folder
 
@@ -48,7 +49,11 @@ def render_page(board: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("leaderboard.html").render(
-        sections=_sections(board), traps=_traps(board), columns=COLUMNS, facts=dict(facts)
+        sections=_sections(board),
+        promises=_promises(board),
+        traps=_traps(board),
+        columns=COLUMNS,
+        facts=dict(facts),
     )
 
 
@@ -75,6 +80,25 @@ def _sections(board: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return sections
+
+
+def _promises(board: pd.DataFrame) -> list[dict[str, str]]:
+    rows = []
+    for row in as_dicts(promises(board)):
+        shape = "{:.2f}" if row["promise"].startswith("RMSE") else "{:.1%}"
+        low, high = shape.format(row["low"]), shape.format(row["high"])
+        rows.append(
+            {
+                "where": heading(row["design"], row["scenario"], row["severity"]),
+                "n_users": f"{row['n_users']:,}",
+                "promise": f"{row['promise']} {row['promised']}",
+                "achieved": shape.format(row["achieved"]),
+                "range": f"{low} to {high}",
+                "runs": f"{row['runs']:,}",
+                "kept": row["kept"],
+            }
+        )
+    return rows
 
 
 def _note(row: Mapping[str, Any]) -> str:

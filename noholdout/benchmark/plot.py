@@ -28,6 +28,7 @@ COLOUR = {
     "peer": THIRD,
     "yours": "#CC79A7",
 }
+LOWEST = 0.6  # coverage below is drawn as an arrow at the edge
 MARKER = {"default": "o", "alternative": "s", "naive": "x", "peer": "^", "yours": "D"}
 WORDS = {
     "default": "ours, as it comes",
@@ -51,6 +52,9 @@ def plot_cell(rows: pd.DataFrame, conf_level: float = 0.95) -> Figure:
             for place, row in enumerate(rows.to_dict("records")):
                 if math.isnan(row[name]):
                     continue
+                if name == "coverage" and row[name] < LOWEST:
+                    ax.plot(100 * LOWEST, place, marker="<", color=COLOUR[row["kind"]])
+                    continue
                 error = 0 if math.isnan(row[f"{name}_mc"]) else 200 * row[f"{name}_mc"]
                 ax.errorbar(
                     100 * row[name], place, xerr=error, fmt=MARKER[row["kind"]],
@@ -63,7 +67,7 @@ def plot_cell(rows: pd.DataFrame, conf_level: float = 0.95) -> Figure:
         panels[2].axvspan(93.5, 96.5, color=FAINT, alpha=0.5, linewidth=0)
         panels[2].axvline(100 * conf_level, color=NEUTRAL, linewidth=1)
         panels[2].set_xlabel(f"intervals that hold the truth (%), asked {100 * conf_level:g}")
-        panels[2].set_xlim(min(80, 100 * rows["coverage"].min() - 3, 80), 101)
+        panels[2].set_xlim(100 * LOWEST - 1, 101)
         names = [str(name) for name in rows["estimator"]]
         panels[0].set_yticks(range(len(rows)), names)
         panels[0].set_ylim(-0.6, len(rows) - 0.4)
@@ -85,7 +89,7 @@ def plot_trap(rows: pd.DataFrame) -> Figure:
         figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
         flagged = rows.assign(flagged=1 - rows["sound"], flagged_mc=rows["sound_mc"])
         _line(ax, flagged, "coverage", COMPARISON, "o", "intervals that hold the truth")
-        _line(ax, flagged, "coverage_sound", THIRD, "s", "the same, when called sound")
+        _line(ax, flagged, "coverage_sound", THIRD, "s", "the same, when called sound", "--")
         _line(ax, flagged, "flagged", NEUTRAL, "^", "flagged: caution or do-not-use")
         _line(ax, flagged, "silent", TREATED, "D", "silent: sound, and it misses")
         ax.axhline(100 * PROMISE, color=TREATED, linewidth=1, linestyle=":")
@@ -97,8 +101,10 @@ def plot_trap(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, marker: str, label: str) -> None:
+def _line(
+    ax: Axes, rows: pd.DataFrame, name: str, colour: str, marker: str, label: str, line: str = "-"
+) -> None:
     ax.errorbar(
         rows["severity"], 100 * rows[name], yerr=200 * rows[f"{name}_mc"], color=colour,
-        marker=marker, markersize=5, linewidth=1.4, elinewidth=0.9, label=label,
+        marker=marker, linestyle=line, markersize=5, linewidth=1.4, elinewidth=0.9, label=label,
     )  # fmt: skip

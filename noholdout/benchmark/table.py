@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from noholdout.benchmark.promises import promises
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -70,6 +72,9 @@ def renderable(board: pd.DataFrame) -> RenderableType:
     keys = ["design", "scenario", "severity", "n_users"]
     for key, rows in board.groupby(keys, sort=False):
         parts += [_one(key, as_dicts(rows)), Text()]
+    found = promises(board)
+    if len(found):
+        parts.append(promises_table(found))
     parts += [Text(line[:80], style="dim") for line in _wrapped(" ".join(LEGEND))]
     return Group(*parts)
 
@@ -90,6 +95,25 @@ def _wrapped(text: str) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, 79)
+
+
+def promises_table(found: pd.DataFrame) -> RenderableType:
+    """What was promised of our defaults, and where it isn't kept."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("where", "promise", "achieved", "99.9% range", "kept"):
+        table.add_column(name, justify="left" if name in ("where", "promise") else "right")
+    for row in as_dicts(found):
+        ratio = row["promise"].startswith("RMSE")
+        shown = [f"{row[k]:.2f}" if ratio else f"{row[k]:.1%}" for k in ("achieved", "low", "high")]
+        style = {"yes": "green", "no": "bold red"}.get(row["kept"], "yellow")
+        table.add_row(
+            heading(row["design"], row["scenario"], row["severity"]),
+            f"{row['promise']} {row['promised']}",
+            shown[0],
+            f"{shown[1]} to {shown[2]}",
+            Text(row["kept"], style=style),
+        )
+    return Group(Text("promises", style="bold"), table, Text())
 
 
 def _one(key: Any, rows: list[dict[str, Any]]) -> RenderableType:

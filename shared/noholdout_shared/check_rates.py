@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("check_rates.json")
-SEVERITY = 3.0  # the severity that is shown: bias of 3 standard errors
+SEVERITY = 3.0  # that is shown: bias of 3 standard errors, or a trap's largest below
 N_USERS = 50_000
 CLEAN = "clean"
+UNBROKEN = (CLEAN, "null")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,12 @@ def _rate(rows: list[dict[str, Any]]) -> CheckRate | None:
     clean = next((row for row in rows if row["scenario"] == CLEAN), None)
     if clean is None:
         return None
-    traps = [row for row in rows if row["severity"] == SEVERITY and row["fired"] > 0]
+    traps = [row for row in rows if row["scenario"] not in UNBROKEN and row["fired"] > 0]
+    reached: dict[str, float] = {}
+    for row in traps:
+        if row["severity"] <= SEVERITY:
+            reached[row["scenario"]] = max(row["severity"], reached.get(row["scenario"], 0.0))
+    traps = [row for row in traps if row["severity"] == reached.get(row["scenario"])]
     best = max(traps, key=lambda row: row["fired"] / row["runs"], default=None)
     # A trap on which it fires no more often than on clean data isn't one that it catches.
     if best is not None and best["fired"] / best["runs"] <= clean["fired"] / clean["runs"]:

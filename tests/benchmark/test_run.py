@@ -1,5 +1,6 @@
 """Runs: the same numbers whatever the processes, the interruptions and the order."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -13,8 +14,8 @@ import pytest
 from noholdout_shared.errors import DataError
 
 from noholdout.benchmark import Cell, benchmark, entry, leaderboard, plan, yours
-from noholdout.benchmark.problems import problem_of
-from noholdout.benchmark.registry import entries
+from noholdout.benchmark.problems import ESTIMANDS, problem_of
+from noholdout.benchmark.registry import entries, load
 from noholdout.benchmark.store import BATCH, SCHEMA
 
 MINE = Path(__file__).with_name("estimators.py")
@@ -160,3 +161,16 @@ def test_an_estimator_that_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=said):
         yours(call, design)
+
+
+def test_every_entry_of_ours_is_a_call_that_its_method_takes() -> None:
+    found = entries()
+    assert len({each.name for each in found}) == len(found)
+    for each in found:
+        assert each.estimand in ESTIMANDS[each.design]
+        if each.ours:
+            parameters = inspect.signature(load(each.call)).parameters
+            assert set(each.options) <= set(parameters), each.name
+    defaults = [each for each in found if each.kind == "default"]
+    assert {each.design for each in defaults} == set(ESTIMANDS)
+    assert not any(each.options for each in defaults), "a default is what users get"

@@ -1,0 +1,105 @@
+"""Promises and measured checks, as they are shown: by hand, and never rounded up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from noholdout_data_generator import generate
+from noholdout_shared import check_rates
+
+from noholdout.benchmark.promises import promises
+from noholdout.benchmark.scores import share_interval
+from noholdout.compare.designs import DESIGNS
+
+ROW = {
+    "design": "did", "scenario": "clean", "severity": 0.0, "n_users": 50_000, "kind": "default",
+    "estimator": "did", "estimand": "simple", "runs": 1000, "failed": 0, "refused": 0,
+    "rmse": 0.0210, "rmse_mc": 0.0001, "coverage": 0.95, "sound": 0.95, "silent": 0.04,
+}  # fmt: skip
+
+
+def kept(*changes: dict[str, Any]) -> dict[str, str]:
+    found = promises(pd.DataFrame([ROW | change for change in changes]))
+    return dict(zip(found["promise"], found["kept"], strict=True))
+
+
+def test_clean_coverage_is_missed_when_its_range_excludes_the_promise() -> None:
+    assert kept({})["coverage"] == "yes"
+    # 930 of 1,000: 99.9% range about 90% to 95.4%, which reaches 93.5%
+    assert kept({"coverage": 0.93})["coverage"] == "open"
+    assert kept({"coverage": 0.90})["coverage"] == "no"
+    assert share_interval(900, 1000, 0.999)[1] < 0.935
+    # the wider promise of synthetic control
+    assert kept({"coverage": 0.93, "design": "synthetic_control"})["coverage"] == "yes"
+
+
+def test_error_is_held_against_the_best_that_also_covers() -> None:
+    best = {"estimator": "peer", "kind": "peer", "rmse": 0.0195}  # 0.0210 / 0.0195 = 1.077
+    assert kept({}, best)["RMSE over peer's"] == "no"
+    assert kept({}, best | {"rmse": 0.0201})["RMSE over peer's"] == "yes"
+    # who doesn't cover is no yardstick, nor who answers another question
+    assert "RMSE over peer's" not in kept({}, best | {"coverage": 0.5})
+    assert "RMSE over peer's" not in kept({}, best | {"estimand": "other"})
+
+
+def test_a_silent_share_above_the_promise_is_never_called_kept() -> None:
+    trap = {"scenario": "did-pre-trends", "severity": 3.0}
+    assert kept(trap | {"silent": 0.07}) == {"sound and misses": "yes"}
+    assert kept(trap | {"silent": 0.071}) == {"sound and misses": "open"}
+    assert kept(trap | {"silent": 0.2}) == {"sound and misses": "no"}
+    assert promises(pd.DataFrame([ROW | trap | {"severity": 2.0}])).empty
+    # of a trap that no data can reveal, nothing is promised
+    hidden = {"scenario": "propensity-hidden-confounder", "severity": 3.0, "design": "propensity"}
+    assert promises(pd.DataFrame([ROW | hidden])).empty
+
+
+RATES = [
+    ("did", "trend", "clean", 0.0, 4, 100), ("did", "trend", "did-pre-trends", 3.0, 96, 100),
+    ("did", "trend", "did-pre-trends", 1.0, 99, 100), ("did", "trend", "other", 3.0, 50, 100),
+    ("did", "idle", "clean", 0.0, 5, 100), ("did", "idle", "other", 3.0, 5, 100),
+]  # fmt: skip
+
+
+def write(path: Path, method: str = "did", names: dict[str, str] | None = None) -> None:
+    keys = ("method", "check", "scenario", "severity", "fired", "runs")
+    rows = [dict(zip(keys, row, strict=True)) | {"n_users": 50_000} for row in RATES]
+    for row in rows:
+        row["check"] = (names or {}).get(row["check"], row["check"])
+    path.write_text(json.dumps({"made": {}, "rates": rows}))
+
+
+def test_a_check_names_the_violation_that_it_catches_most_often(tmp_path: Path) -> None:
+    write(tmp_path / "rates.json")
+    rates = check_rates.load_rates(tmp_path / "rates.json")
+    assert rates["did", "trend"].text == (
+        "measured: finds 96 of 100 violations of 3 standard errors (did-pre-trends); "
+        "false alarm 4 in 100"
+    )
+    # one that fires no more often than on clean data catches nothing
+    assert "isn't measured" in rates["did", "idle"].text
+    assert check_rates.load_rates(tmp_path / "absent.json") == {}
+
+
+def test_rates_stand_beside_the_check_and_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rates.json"
+    write(file, names={"trend": "verdict", "idle": "clusters"})
+    monkeypatch.setattr(check_rates, "load_rates", lambda load=check_rates.load_rates: load(file))
+    found = DESIGNS["did"].run(generate(n_users=3000, seed=1), 1)
+    text = " ".join(found.summary().split())
+    assert f"verdict {found.verdict} (measured: finds 96 of 100 violations" in text
+    plain = {check["name"]: check for check in found.to_dict()["checks"]}
+    assert plain["clusters"]["measured"]["false_alarms"] == 5
+    assert plain["parallel_trends"]["measured"] is None
+
+
+def test_the_file_that_ships_can_be_read() -> None:
+    rates = check_rates.load_rates()
+    methods = set(DESIGNS)
+    assert {method for method, _ in rates} <= methods
+    for rate in rates.values():
+        assert 0 <= rate.false_alarms <= rate.clean_runs
+        assert 0 <= rate.fired <= rate.runs or rate.scenario is None
