@@ -34,4 +34,4 @@ def generate(
         format=format,
         progress=True,
     )
-    typer.echo("Wrote " + ", ".join(str(file) for file in files))
+    typer.echo(f"Wrote {', '.join(file.name for file in files)} into {out}")
