@@ -225,7 +225,9 @@ def main() -> None:
     options = parser.parse_args()
     wanted = options.cells.split(";") if options.cells else [*CELLS, *DENSITY_CELLS]
     table = []
-    for number, cell in enumerate([*CELLS, *DENSITY_CELLS]):
+    # Numbered in the order in which cells were written, so that a new one changes no old seed.
+    first = len(CELLS) - 2
+    for number, cell in enumerate([*list(CELLS)[:first], *DENSITY_CELLS, *list(CELLS)[first:]]):
         if cell not in wanted:
             continue
         seeds = spawn_seeds(options.seed + number, options.replications)
