@@ -187,3 +187,14 @@ def test_the_toc_at_its_points_and_its_variance() -> None:
         assert variance == pytest.approx((psi**2).sum() / 400**2, rel=1e-9, abs=1e-15)
     pairs = toc_curve(rank(score), gamma, fractions, np.arange(400))
     np.testing.assert_allclose(pairs.variance, curve.variance * 400 / 399, atol=1e-15)
+
+
+def test_the_short_way_without_ties_is_the_long_one() -> None:
+    rng = np.random.default_rng(15)
+    score, gamma = rng.normal(size=300), rng.normal(size=300)
+    short = rank_metrics(score, gamma)
+    # A row of weight zero changes nothing but sends the rows the long way.
+    long = rank_metrics(np.append(score, 9.0), np.append(gamma, 5.0), np.append(np.ones(300), 0.0))
+    for name in NAMES:
+        assert getattr(short, name) == pytest.approx(getattr(long, name), abs=1e-13)
+    np.testing.assert_allclose(short.psi, long.psi[:300], atol=1e-11)

@@ -69,11 +69,12 @@ def rank(score: np.ndarray, weight: np.ndarray | None = None) -> Ranking:
     """Sort rows by score, highest first, and find the ties. ``weight`` defaults to ones."""
     order = np.argsort(-score)
     ordered = score[order]
+    differs = ordered[1:] != ordered[:-1]
+    sorted_weight = np.ones(score.size) if weight is None else weight[order]
+    if differs.all():
+        return Ranking(order, np.arange(score.size), sorted_weight, sorted_weight)
     group = np.zeros(score.size, dtype=np.int64)
-    np.cumsum(ordered[1:] != ordered[:-1], out=group[1:])
-    if weight is None:
-        return Ranking(order, group, np.ones(score.size), np.bincount(group).astype(float))
-    sorted_weight = weight[order]
+    np.cumsum(differs, out=group[1:])
     return Ranking(order, group, sorted_weight, np.bincount(group, weights=sorted_weight))
 
 
@@ -107,6 +108,8 @@ def metrics_of(ranking: Ranking, gamma: np.ndarray) -> RankMetrics:
     the harmonic sums ``H = sum 1/i`` and ``H2 = sum 1/i^2``.
     """
     sorted_gamma = gamma[ranking.order]
+    if ranking.group_weight.size == gamma.size and (ranking.weight == 1).all():
+        return _untied(ranking.order, sorted_gamma)
     sums = _sums(ranking, sorted_gamma)
     ate, autoc, qini, auuc = _values(sums)
     width, total = sums.width, sums.end[-1]
@@ -119,6 +122,28 @@ def metrics_of(ranking: Ranking, gamma: np.ndarray) -> RankMetrics:
     psi = np.empty((gamma.size, 4))
     psi[ranking.order] = np.column_stack([psi_ate, psi_autoc, psi_auuc - line * psi_ate, psi_auuc])
     return RankMetrics(ate, autoc, qini, auuc, psi)
+
+
+def _untied(order: np.ndarray, gamma: np.ndarray) -> RankMetrics:
+    """:func:`metrics_of` without ties or weights, where every sum is over single rows."""
+    n = gamma.size
+    inverse = 1.0 / np.arange(1, n + 1)
+    cumulated = np.cumsum(gamma)
+    mean = cumulated * inverse
+    ate = float(mean[-1])
+    autoc = float(mean.mean()) - ate
+    auuc = float(cumulated.mean()) / n
+    line = (n + 1) / (2 * n)
+    tail = np.cumsum(inverse[::-1])[::-1]
+    tail_means = np.cumsum((mean * inverse)[::-1])[::-1]
+    psi = np.empty((4, n))
+    psi_ate = gamma - ate
+    psi_auuc = np.arange(n, 0, -1) / n * gamma + cumulated / n - 2 * auuc
+    psi[0, order] = psi_ate
+    psi[1, order] = mean - tail_means - autoc + gamma * (tail - 1)
+    psi[2, order] = psi_auuc - line * psi_ate
+    psi[3, order] = psi_auuc
+    return RankMetrics(ate, autoc, auuc - line * ate, auuc, psi.T)
 
 
 def metric_values(ranking: Ranking, sorted_gamma: np.ndarray) -> tuple[float, float, float, float]:
