@@ -77,7 +77,7 @@ def test_pictures() -> None:
     )
     assert len(answer.plot().figure.axes) == 4
     estimators = answer.plot_estimators()
-    assert [label.get_text() for label in estimators.get_yticklabels()][0] == "naive"
+    assert next(label.get_text() for label in estimators.get_yticklabels()) == "naive"
     balance = answer.plot_balance()
     assert len(balance.get_yticklabels()) == len(answer.tables["balance"])
     plt.close("all")

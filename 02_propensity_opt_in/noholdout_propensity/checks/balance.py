@@ -75,6 +75,8 @@ def specification_check(problem: Problem, fit: Fit) -> HypothesisCheck | Check:
     moved = None if design is None or fit.respecify is None else fit.respecify(design)
     if design is None or moved is None:
         why = "there are too few rows for more terms" if design is None else "it has no solution"
+        if fit.respecify is None:
+            why = "the models are your own"
         return untestable(
             "specification", FORM, f"A model with squares and products wasn't tried: {why}."
         )

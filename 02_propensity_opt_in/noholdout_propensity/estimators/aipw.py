@@ -19,6 +19,7 @@ from noholdout_propensity.estimators.common import (
     separated_fit,
 )
 from noholdout_propensity.estimators.ipw import refit
+from noholdout_propensity.estimators.models import check_models, cross_fit_models
 from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
 from noholdout_propensity.kernels.doubly_robust import (
     Nuisance,
@@ -44,7 +45,8 @@ def aipw(
     covariates: Sequence[str],
     outcome_covariates: Sequence[str] | None = None,
     estimand: Estimand = "ate",
-    score: Score = "logit",
+    score: Any = "logit",
+    outcome_model: Any = None,
     folds: int | None = None,
     cluster: str | None = None,
     weights: str | None = None,
@@ -66,9 +68,15 @@ def aipw(
     ----------
     outcome_covariates
         Covariates of the outcome models when they differ from the score's.
+    score
+        ``logit``, ``probit``, or any scikit-learn classifier with ``predict_proba``.
+    outcome_model
+        Linear per arm, or any scikit-learn regressor (a classifier for a 0/1 outcome). With a
+        model of either kind the standard error is that of known models, which cross-fitting
+        allows when both learn fast enough (Chernozhukov et al. 2018, theorem 5.1).
     folds
         Each row is predicted by models of the other folds; 5 by default, 1 for none.
-    data, outcome, treatment, covariates, estimand, score, cluster, weights, inference
+    data, outcome, treatment, covariates, estimand, cluster, weights, inference
         As in :func:`ipw`. With clusters, whole clusters share a fold.
 
     Raises
@@ -77,8 +85,11 @@ def aipw(
         As :func:`ipw`.
     """
     check_choice("estimand", estimand, tuple(ESTIMANDS))
-    check_choice("score", score, ("logit", "probit"))
-    check_choice("inference", inference, ("analytic", "bootstrap"))
+    check_models(score, outcome_model)
+    own = isinstance(score, str) and outcome_model is None
+    if isinstance(score, str):
+        check_choice("score", score, ("logit", "probit") if own else ("logit",))
+    check_choice("inference", inference, ("analytic", "bootstrap") if own else ("analytic",))
     draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
     problem = prepare(
         Options(
@@ -93,9 +104,11 @@ def aipw(
             conf_level=conf_level,
         )
     )
-    fit = fit_aipw(
-        problem, fitted_score(problem, score), estimand, score, resolve_folds(folds), seed
-    )
+    count = resolve_folds(folds)
+    if own:
+        fit = fit_aipw(problem, fitted_score(problem, score), estimand, score, count, seed)
+    else:
+        fit = fit_aipw_models(problem, score, outcome_model, estimand, count, seed)
     return assemble(
         problem,
         fit,
@@ -196,6 +209,46 @@ def fit_aipw(
         respecify=respecify,
         adjusts_outcome=True,
         settings={"score": link, "outcome_model": "linear per arm", "folds": folds, **(said or {})},
+    )
+
+
+def fit_aipw_models(
+    problem: Problem, score: Any, outcome_model: Any, estimand: Estimand, folds: int, seed: int
+) -> Fit:
+    """AIPW on the user's own models: cross-fitted, with the influence values of known models."""
+    if folds == 1:
+        raise DataError(
+            "folds=1 was asked with a model of your own.",
+            "A flexible model that predicts its own training rows makes intervals too narrow.",
+            "Use 2 folds or more.",
+        )
+    nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds, seed))
+    shown = fitted_score(problem, "logit")
+    if nuisance is None:
+        text = f"Without one of the {folds} folds the covariates separate the arms."
+        return separated_fit("aipw", problem, shown, text)
+    endless = no_chance(problem, nuisance.score, estimand, None)
+    if endless:
+        return separated_fit("aipw", problem, shown, endless)
+    effect, tilt = augmented_effect(
+        problem.outcome, problem.treated, nuisance, estimand, problem.sampling
+    )
+    names = [
+        item if isinstance(item, str) else type(item).__name__
+        for item in (score, outcome_model or "linear per arm")
+    ]
+    return Fit(
+        estimator="aipw",
+        title="cross-fitted AIPW",
+        estimate=effect.estimate,
+        weights=own_weights(tilt, problem.treated, problem.sampling),
+        mean_treated=effect.mean_treated,
+        mean_control=effect.mean_control,
+        score=nuisance.score,
+        influence=effect.influence,
+        source=f"influence values of known models, {folds} folds",
+        adjusts_outcome=True,
+        settings={"score": names[0], "outcome_model": names[1], "folds": folds},
     )
 
 

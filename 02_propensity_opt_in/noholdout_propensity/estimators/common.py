@@ -26,6 +26,7 @@ from noholdout_propensity.kernels.balance import (
     effective_size,
     is_binary,
     scales,
+    sort_orders,
 )
 from noholdout_propensity.kernels.score import ScoreFit, fit_score
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
@@ -283,8 +284,9 @@ def balance_tables(
     values, treated = problem.balance_values, problem.treated
     binary = is_binary(values)
     scale = scales(values, treated, problem.sampling, binary, estimand)
-    before = balance(values, treated, problem.sampling, scale, binary)
-    after = balance(values, treated, fit.weights * kept, scale, binary)
+    orders = sort_orders(values, binary)
+    before = balance(values, treated, problem.sampling, scale, binary, orders)
+    after = balance(values, treated, fit.weights * kept, scale, binary, orders)
     table = pd.DataFrame(
         {
             "covariate": problem.balance_names,

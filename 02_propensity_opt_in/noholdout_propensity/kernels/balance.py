@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,7 @@ def balance(
     weights: np.ndarray,
     scale: np.ndarray,
     binary: np.ndarray,
+    orders: Sequence[np.ndarray],
 ) -> Balance:
     """Balance under row weights (sampling weights before, balancing weights after)."""
     mean1, variance1 = weighted_moments(values, weights * treated, binary)
@@ -85,18 +87,25 @@ def balance(
         smd = np.where(scale > 0, gap / scale, np.where(np.abs(gap) < 1e-12, 0.0, np.inf * gap))
         ratio = np.where(binary, np.nan, variance1 / variance0)
     distances = [
-        (abs(float(g)), abs(float(g))) if b else distribution_gap(column, treated, weights)
-        for column, b, g in zip(values.T, binary, gap, strict=True)
+        (abs(float(g)), abs(float(g))) if b else distribution_gap(column, treated, weights, order)
+        for column, b, g, order in zip(values.T, binary, gap, orders, strict=True)
     ]
     ks, ecdf = np.array(distances).reshape(-1, 2).T
     return Balance(smd, ratio, ks, ecdf)
 
 
+def sort_orders(values: np.ndarray, binary: np.ndarray) -> list[np.ndarray]:
+    """The order of each column's values; empty for a 0/1 column, which needs none."""
+    return [
+        np.empty(0, dtype=np.int64) if b else np.argsort(column)
+        for column, b in zip(values.T, binary, strict=True)
+    ]
+
+
 def distribution_gap(
-    column: np.ndarray, treated: np.ndarray, weights: np.ndarray
+    column: np.ndarray, treated: np.ndarray, weights: np.ndarray, order: np.ndarray
 ) -> tuple[float, float]:
     """Largest and mean gap between the arms' weighted distribution functions."""
-    order = np.argsort(column, kind="stable")
     signed = np.where(
         treated == 1,
         weights / (weights @ treated),

@@ -17,6 +17,9 @@ Link = Literal["logit", "probit"]
 GRADIENT_TOLERANCE = 1e-9  # per row, on covariates of unit variance
 STEP_TOLERANCE = 1e-9
 MAX_STEPS = 60
+# Below this change of the index a logit's curvature changes by less than exp(0.5), so that a full
+# Newton step can't overshoot and the likelihood needn't be looked at.
+SAFE_CHANGE = 0.5
 LARGE_INDEX = 18.0  # a logit index of 18 is a probability within 2e-8 of 0 or 1
 
 
@@ -103,7 +106,7 @@ def fit_score(
     total = float(n) if weights is None else float(weights.sum())
     coefficients = _start(treated, weights, k, link) if start is None else start.copy()
     index = design @ coefficients
-    likelihood = log_likelihood(index, treated, weights, link)
+    likelihood = float("nan")
     converged = stuck = False
     steps = 0
     for _ in range(MAX_STEPS):
@@ -120,10 +123,9 @@ def fit_score(
             converged = True
             break
         steps += 1
-        coefficients, index, gained = _line_search(
-            design, treated, weights, link, coefficients, step, likelihood
+        coefficients, index, likelihood = _line_search(
+            design, treated, weights, link, coefficients, index, step, likelihood
         )
-        likelihood += gained
         if decrement < 1e-13 and np.abs(step).max() > 0.1:
             # The likelihood is at its supremum while the coefficients still run away.
             stuck = True
@@ -190,19 +192,27 @@ def _line_search(
     weights: np.ndarray | None,
     link: Link,
     coefficients: np.ndarray,
+    index: np.ndarray,
     step: np.ndarray,
     likelihood: float,
 ) -> tuple[np.ndarray, np.ndarray, float]:
+    """The next coefficients, their index and likelihood (``nan`` where it wasn't needed)."""
+    change = design @ step
+    if link == "logit" and float(np.abs(change).max()) < SAFE_CHANGE:
+        index = index + change
+        return coefficients + step, index, np.nan
+    if np.isnan(likelihood):
+        likelihood = log_likelihood(index, treated, weights, link)
     scale = 1.0
     slack = 1e-12 * abs(likelihood)  # rounding in a sum of n logarithms
     for _ in range(30):
         proposal = coefficients + scale * step
         index = design @ proposal
-        gained = log_likelihood(index, treated, weights, link) - likelihood
-        if gained >= -slack:
-            return proposal, index, gained
+        reached = log_likelihood(index, treated, weights, link)
+        if reached >= likelihood - slack:
+            return proposal, index, reached
         scale /= 2
-    return coefficients, design @ coefficients, 0.0
+    return coefficients, design @ coefficients, likelihood
 
 
 def _hessian(design: np.ndarray, curvature: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""Any scikit-learn models behind AIPW, cross-fitted."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from noholdout_shared.errors import ConvergenceError, DataError
+
+from noholdout_propensity.kernels.doubly_robust import Nuisance
+from noholdout_propensity.kernels.outcome import fit_linear
+from noholdout_propensity.kernels.score import fit_score
+from noholdout_propensity.problem import Problem
+
+
+def check_models(score: Any, outcome_model: Any) -> None:
+    """Raise a DataError unless the models can be fitted and asked for what AIPW needs."""
+    if not isinstance(score, str) and not (
+        hasattr(score, "fit") and hasattr(score, "predict_proba")
+    ):
+        raise DataError(
+            f"score is a {type(score).__name__} without predict_proba.",
+            "A propensity score is a probability.",
+            "Pass 'logit', 'probit', or a scikit-learn classifier.",
+        )
+    if outcome_model is not None and not (
+        hasattr(outcome_model, "fit")
+        and (hasattr(outcome_model, "predict_proba") or hasattr(outcome_model, "predict"))
+    ):
+        raise DataError(
+            f"outcome_model is a {type(outcome_model).__name__} without fit and predict.",
+            "",
+            "Pass a scikit-learn regressor, or a classifier for a 0/1 outcome.",
+        )
+
+
+def cross_fit_models(
+    problem: Problem, score: Any, outcome_model: Any, fold: np.ndarray
+) -> Nuisance | None:
+    """Out-of-fold predictions; ``None`` when the own logit separates without a fold.
+
+    Parameters
+    ----------
+    score
+        ``logit``, or a classifier; cloned for each fold.
+    outcome_model
+        A regressor or (for a 0/1 outcome) a classifier, fitted in each arm; ``None`` is linear.
+    """
+    n = problem.n
+    predicted = np.empty(n)
+    means = np.empty((2, n))
+    y, d, rows = problem.outcome, problem.treated, problem.sampling
+    for f in range(int(fold.max()) + 1):
+        out, rest = fold == f, fold != f
+        if isinstance(score, str):
+            own = fit_score(problem.score_design[rest], d[rest], weights=rows[rest])
+            if not own.converged:
+                return None
+            predicted[out] = 1 / (1 + np.exp(-(problem.score_design[out] @ own.coefficients)))
+        else:
+            x = problem.score_design[:, 1:]
+            fitted = _fitted(score, x[rest], d[rest].astype(int), rows[rest])
+            predicted[out] = fitted.predict_proba(x[out])[:, 1]
+        for a, arm in enumerate((1, 0)):
+            inside = rest & (d == arm)
+            z = problem.outcome_design
+            if outcome_model is None:
+                means[a, out] = z[out] @ fit_linear(z[inside], y[inside], rows[inside]).coefficients
+                continue
+            fitted = _fitted(outcome_model, z[inside, 1:], y[inside], rows[inside])
+            if hasattr(fitted, "predict_proba"):
+                means[a, out] = fitted.predict_proba(z[out, 1:])[:, 1]
+            else:
+                means[a, out] = fitted.predict(z[out, 1:])
+    return Nuisance(predicted, np.zeros(n), means[0], means[1])
+
+
+def _fitted(model: Any, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Any:
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+
+    if hasattr(model, "predict_proba") and not np.isin(y, (0, 1)).all():
+        raise DataError(
+            "outcome_model is a classifier, but the outcome isn't 0/1.", "", "Pass a regressor."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            if (rows == 1).all():
+                return clone(model).fit(x, y)
+            return clone(model).fit(x, y, sample_weight=rows)
+        except ConvergenceWarning as warning:
+            raise ConvergenceError(
+                f"{type(model).__name__} did not converge: {str(warning).splitlines()[0]}",
+                "An unfinished model would carry its own bias into the answer.",
+                "Give it more iterations, or scale its inputs.",
+            ) from warning
+        except TypeError as error:
+            raise DataError(
+                f"{type(model).__name__} takes no sampling weights.", "", "Use another model."
+            ) from error
