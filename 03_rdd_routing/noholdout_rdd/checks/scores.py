@@ -15,6 +15,7 @@ from noholdout_rdd.kernels.local import SparseWindow
 from noholdout_rdd.threshold_data import ThresholdData
 
 FEW_SCORES, SOME_SCORES = 5, 15  # different scores within h on one side
+DENSITY_SCORES = 20  # different scores within h that the density fit needs when scores repeat
 NEAREST_ROWS = 100  # rows around the cutoff whose sides the binomial test counts
 
 DENSITY_HOLDS = "Nobody can move their score across the cutoff on purpose."
@@ -31,6 +32,9 @@ def density_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
     Implied bias: the surplus share of rows on the fuller side, times the outcome's standard
     deviation near the cutoff (those who moved differ from the others by one such deviation).
     """
+    if repeated_share(data) >= MANY_TIES and least_scores(data, effect) < DENSITY_SCORES:
+        # The window that holds enough scores would be far too wide, and a bend look like a jump.
+        raise SparseWindow(max(effect.h), 0, DENSITY_SCORES)
     found = density_jump(data.sides)
     p_value = two_sided_p(found.statistic)
     low, high = sorted(max(f, 0.0) for f in found.density)
@@ -119,6 +123,14 @@ def other_changes(data: ThresholdData, effect: Effect) -> Check:
 def repeated_share(data: ThresholdData) -> float:
     """The share of rows that repeat another row's score, on the side with more of them."""
     return max(1 - side.different.size / side.n for side in data.sides)
+
+
+def least_scores(data: ThresholdData, effect: Effect) -> int:
+    """Different scores within h, on the side with fewer."""
+    return min(
+        int(np.searchsorted(side.different, side.distance[n - 1], side="right"))
+        for side, n in zip(data.sides, effect.pair.n_h, strict=True)
+    )
 
 
 def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
