@@ -82,9 +82,7 @@ def study(
     for scenario in scenarios():
         if scenario.design == "all" or only not in scenario.name:
             continue
-        for severity in severities:
-            if severity > scenario.max_severity:
-                continue
+        for severity in sorted({min(s, scenario.max_severity) for s in severities}):
             pairs = []
             for seed in track(range(1, seeds + 1), f"{scenario.name} {severity:g}", total=seeds):
                 data = generate(n_users, seed, scenario.name, severity)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from noholdout_data_generator.knobs import TelemetryKnobs, UserKnobs
 from noholdout_data_generator.scenarios import STD_ERROR, Scenario, amount
 
@@ -26,6 +28,7 @@ GENERAL = (
         turn=lambda s: UserKnobs(),
         severities=(),
         is_bias=False,
+        max_severity=math.inf,
     ),
     Scenario(
         name="null",
@@ -38,6 +41,7 @@ GENERAL = (
         turn=lambda s: (UserKnobs(effect_scale=0.0), TelemetryKnobs(effect_scale=0.0)),
         severities=(),
         is_bias=False,
+        max_severity=math.inf,
     ),
 )
 
@@ -68,10 +72,10 @@ DID = (
         breaks="After launch more heavy users sign up in wave 1, so other people are compared.",
         equation="a share k of users is heavy instead of light in wave 1, t >= 20",
         dial="k; the bias is k times the gap between heavy and light users",
-        revealable=True,
-        revealed_by="the tiers' shares move with the launch",
+        revealable=False,
+        revealed_by="the tiers' shares move with the launch, where the tier is given",
+        revealed_with="covariates=engagement_tier",
         turn=lambda s: UserKnobs(heavy_shift=amount("did-composition", s)),
-        max_severity=5.0,
     ),
     Scenario(
         name="did-few-clusters",
@@ -160,8 +164,8 @@ RDD = (
     Scenario(
         name="rdd-rounded-scores",
         design="rdd",
-        breaks="The log keeps steps of 0.025 only, which hides a dip just below the cutoff.",
-        equation="score = floor(c / 0.025) 0.025; p -= k d² exp(1 - d²), d = (c - 0.85) / 0.03 < 0",
+        breaks="The log keeps steps of 0.025: how steep the curve is at the cutoff is hidden.",
+        equation="score = floor(c / 0.025) 0.025; p as in rdd-curvature",
         dial="k",
         revealable=True,
         revealed_by="few distinct scores near the cutoff",
@@ -175,8 +179,9 @@ RDD = (
         breaks="Staff overrule the router: a share on each side gets the other model.",
         equation="routed = [score < 0.85] xor [U < k]",
         dial="k; the sharp bias is -12 k points, so k = 1/2 is 2.5 standard errors and the end",
-        revealable=True,
+        revealable=False,
         revealed_by="the flag against the score, where the flag is given",
+        revealed_with="treatment=routed_to_premium",
         turn=lambda s: UserKnobs(override_share=amount("rdd-overrides", s)),
         severities=(1.0, 2.0, 2.5),
         max_severity=2.5,
@@ -184,12 +189,12 @@ RDD = (
     Scenario(
         name="rdd-curvature",
         design="rdd",
-        breaks="The curve dips sharply just below the cutoff.",
-        equation="p -= k d² exp(1 - d²), d = (c - 0.85) / 0.02 < 0",
+        breaks="The curve is steep just around the cutoff, and lines on both sides miss that.",
+        equation="p += k sign(d) d² exp(1 - d²), d = (c - 0.85) / 0.03",
         dial="k",
         revealable=True,
         revealed_by="the bandwidth sweep and higher orders",
-        turn=lambda s: UserKnobs(bend=amount("rdd-curvature", s), bend_width=0.02),
+        turn=lambda s: UserKnobs(bend=amount("rdd-curvature", s), bend_width=0.03),
     ),
     Scenario(
         name="rdd-second-rule",
@@ -275,6 +280,7 @@ SYNTHETIC_CONTROL = (
         dial="r, solved so that the logged rate is k above the true one",
         revealable=False,
         revealed_by="nothing in the rate; the number of tasks falls by (1 - p) r",
+        revealed_with="outcome=tasks",
         turn=lambda s: TelemetryKnobs(lost_failures=_lost_failures(s)),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from noholdout_data_generator.scenarios import Chosen, choose, scenarios
 
 USERS = 65_536
 FIRST_SEED = 10_000
-CLEAN_SEEDS, PAIRED_SEEDS = 200, 16
+CLEAN_SEEDS, PAIRED_SEEDS = 200, 10
 MATTERS = 1e-4
-GRID = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 
 
 def draw(chosen: Chosen, seeds: int) -> Tree:
@@ -47,7 +47,8 @@ def draw_all() -> Tree:
     few = draw(choose("clean", 0.0), PAIRED_SEEDS)
     found: Tree = {}
     for scenario in track(scenarios()[1:], "Drawing scenarios"):
-        grid = sorted({min(s, scenario.max_severity) for s in GRID})
+        ends = {0.0, scenario.max_severity} - {math.inf}
+        grid = sorted(ends | set(scenario.severities))
         trees = {}
         for severity in grid:
             moved = draw(choose(scenario.name, severity), PAIRED_SEEDS)

@@ -121,8 +121,8 @@ def assemble_truth(
     asked = {
         "scenario": scenario.scenario.name,
         "severity": scenario.severity,
-        "seed": seed,
-        "n_users": n_users,
+        "seed": int(seed),
+        "n_users": int(n_users),
         "launch": scenario.scenario.launch or launch,
     }
     return {"asked": asked} | with_population(sample, population_truth(scenario))

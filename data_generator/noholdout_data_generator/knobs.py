@@ -37,7 +37,7 @@ class UserKnobs:
     score_step
         The log cuts scores down to multiples of this.
     bend, bend_width
-        Depth and place of a smooth dip of the curve just below the cutoff.
+        Size and distance of a smooth dip below and rise above the cutoff, zero at it.
     override_share
         Share of users on each side of the cutoff who are routed against the rule.
     second_rule

@@ -33,9 +33,10 @@ def population_truth(chosen: Chosen) -> Tree:
     if not drawn:
         return clean
     severities = sorted(float(s) for s in drawn)
-    below = max(s for s in severities if s <= chosen.severity)
-    above = min(s for s in severities if s >= chosen.severity)
-    share = 0.0 if above == below else (chosen.severity - below) / (above - below)
+    severity = min(chosen.severity, severities[-1])
+    below = max(s for s in severities if s <= severity)
+    above = min(s for s in severities if s >= severity)
+    share = 0.0 if above == below else (severity - below) / (above - below)
     low, high = clean | drawn[f"{below:g}"], clean | drawn[f"{above:g}"]
     mixed: Tree = combine([low, high], lambda values: (1 - share) * values[0] + share * values[1])
     return mixed

@@ -25,8 +25,8 @@ Knobs = UserKnobs | TelemetryKnobs | tuple[UserKnobs, TelemetryKnobs]
 STD_ERROR = {
     "did": 0.0180,
     "propensity": 0.0052,
-    "rdd": 0.0240,
-    "synthetic_control": 0.0095,
+    "rdd": 0.0225,
+    "synthetic_control": 0.0090,
     "uplift": 0.0108,
 }
 # Bias of the default estimate per unit of the knob (measured, unless it follows at once).
@@ -39,10 +39,10 @@ GAIN = {
     "propensity-no-overlap": 0.215,
     "propensity-nonlinear-selection": 0.0985,
     "propensity-post-treatment": -0.41,
-    "rdd-gamed-scores": 0.45,
-    "rdd-rounded-scores": 0.82,
+    "rdd-gamed-scores": 0.48,
+    "rdd-rounded-scores": 1.38,
     "rdd-overrides": -0.12,
-    "rdd-curvature": 0.245,
+    "rdd-curvature": 0.22,
     "rdd-second-rule": 1.0,
     "synthetic-control-outside-hull": 0.54,
     "synthetic-control-contaminated-donors": -0.5,
@@ -72,6 +72,8 @@ class Scenario:
         Whether the data that the default analysis reads can reveal the violation.
     revealed_by
         What reveals it, or why nothing can.
+    revealed_with
+        The argument without which it can't be seen, where the default analysis hasn't got it.
     turn
         From a severity to the knobs.
     severities
@@ -92,6 +94,7 @@ class Scenario:
     revealable: bool
     revealed_by: str
     turn: Callable[[float], Knobs]
+    revealed_with: str = ""
     severities: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
     max_severity: float = 5.0
     is_bias: bool = True

@@ -28,7 +28,7 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
         no overlap           certain_base [always opts in]
         nonlinear selection  curved_outcome (z² - 1/3)
         gamed scores         savvy_base (V - savvy_share)         V = 1 for the savvy
-        curvature            -bend d² exp(1 - d²), d = (c - 0.85) / bend_width, for c < 0.85
+        curvature            bend sign(d) d² exp(1 - d²),  d = (c - 0.85) / bend_width
         second rule          second_rule [score < 0.85]
     """
     week, confidence = profile.week, profile.confidence
@@ -43,8 +43,8 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
         added += knobs.certain_base * certain(profile)
     added += knobs.curved_outcome * curve(week)
     added += knobs.savvy_base * (is_savvy(profile, knobs) - knobs.savvy_share)
-    square = (np.minimum(confidence - eq.CUTOFF, 0.0) / knobs.bend_width) ** 2
-    added -= knobs.bend * square * np.exp(1.0 - square)
+    distance = (confidence - eq.CUTOFF) / knobs.bend_width
+    added += knobs.bend * np.sign(distance) * distance**2 * np.exp(1.0 - distance**2)
     added += knobs.second_rule * (profile.score < eq.CUTOFF)
     return added
 
