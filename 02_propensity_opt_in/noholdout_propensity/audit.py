@@ -20,6 +20,8 @@ from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 
 WIDTH = 80
+GATES = ("separation", "overlap", "empty_regions")
+TIMES_IN_WORDS = {1.0: "as strong as", 2.0: "twice as strong as"}
 
 
 def with_all_estimators(
@@ -78,19 +80,23 @@ def _row(name: str, estimate: float, error: float, low: float, high: float) -> d
     }
 
 
+def abstains(answer: PropensityEstimate) -> bool:
+    """Whether the audit has no answer to give: overlap fails."""
+    return any(check.status == "fail" for check in answer.checks if check.name in GATES)
+
+
 def audit_page(answer: PropensityEstimate) -> str:
     """The audit as text of 80 columns: overlap, balance, estimators, controls, hidden causes.
 
     When overlap fails it abstains: it shows why, and no effect.
     """
     lines = [f"Opt-in audit: {answer.outcome}, {answer.estimand}", "=" * WIDTH]
-    gates = [c for c in answer.checks if c.name in ("separation", "overlap", "empty_regions")]
-    abstains = any(check.status == "fail" for check in gates)
+    gates = [check for check in answer.checks if check.name in GATES]
     lines += _section("1. Overlap: who can be compared", [c.message for c in gates])
     covers = answer.settings.get("covers")
     if covers:
         lines += _wrapped(f"The answer covers {covers}.")
-    if abstains:
+    if abstains(answer):
         lines += _section(
             "No answer",
             [
@@ -165,14 +171,10 @@ def _strength_rows(answer: PropensityEstimate) -> list[str]:
     table = answer.tables["sensitivity"]
     for covariate, part in table.groupby("covariate", sort=False):
         erased = part[part["conf_low"] * part["conf_high"] <= 0]
-        if erased.empty:
-            most = part["times"].max()
-            rows += _wrapped(
-                f"- {most:g} times as strong as {covariate}: would not erase the effect"
-            )
-        else:
-            least = erased["times"].min()
-            rows += _wrapped(f"- {least:g} times as strong as {covariate}: would erase it")
+        times = part["times"].max() if erased.empty else erased["times"].min()
+        words = TIMES_IN_WORDS.get(float(times), f"{times:g} times as strong as")
+        ends = "would not erase the effect" if erased.empty else "would erase the effect"
+        rows += _wrapped(f"- {words} {covariate}: {ends}")
     return rows
 
 

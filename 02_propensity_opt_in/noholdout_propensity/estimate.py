@@ -8,7 +8,7 @@ from typing import Any, Literal
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, check_choice, resolve_replicates
 
-from noholdout_propensity.audit import with_all_estimators
+from noholdout_propensity.audit import abstains, with_all_estimators
 from noholdout_propensity.estimators.aipw import fit_aipw, resolve_folds
 from noholdout_propensity.estimators.common import (
     ESTIMANDS,
@@ -121,7 +121,8 @@ def estimate(
     negative_controls
         Outcomes that the feature can't have changed, such as activity before the launch.
     audit
-        Also run every estimator, as ``all`` does; the command prints it as one page.
+        Also run every estimator, as ``all`` does, unless overlap fails; the command prints it
+        as one page.
     cluster, weights
         Columns of the groups whose rows move together, and of sampling weights.
     inference, replicates
@@ -195,7 +196,7 @@ def estimate(
         negative_controls=controls,
         build=build(chosen),
     )
-    if estimator != "all" and not audit:
+    if estimator != "all" and not (audit and not abstains(answer)):
         return answer
     return with_all_estimators(answer, problem, estimand, chosen, ESTIMATORS, build)
 

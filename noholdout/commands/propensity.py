@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 from typing import Annotated, Literal
 
 import typer
@@ -116,5 +118,7 @@ def propensity(
     )
     if audit and not as_json:
         typer.echo(audit_page(result))
-        typer.echo()
-    deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)
+    # The audit's page takes the place of the usual summary, which would show an effect even where
+    # the audit abstains.
+    with redirect_stdout(StringIO()) if audit and not as_json else nullcontext():
+        deliver(result, as_json=as_json, report=report, plot=plot, fail_on=fail_on)

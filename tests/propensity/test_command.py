@@ -58,6 +58,17 @@ def test_the_audit_prints_its_page(table: str) -> None:
     assert len(json.loads(answer.stdout)["tables"]["estimators"]) == 6
 
 
+def test_the_audit_abstains(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    simulate(2000, strength=6).to_csv(path, index=False)
+    result = CliRunner().invoke(
+        app, ["propensity", str(path), *ARGUMENTS, "--audit", "--fail-on", "do-not-use"]
+    )
+    assert result.exit_code == 3
+    assert "No answer" in result.stdout
+    assert "interval" not in result.stdout
+
+
 def test_plan(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     simulate(200).assign(e=0.4).to_csv(path, index=False)

@@ -166,7 +166,7 @@ def test_the_audit_is_one_page_of_80_columns() -> None:
         "Verdict",
     ):
         assert part in page
-    assert "times as strong as" in page
+    assert "as strong as tier: would" in page
 
 
 def test_the_audit_abstains_without_overlap() -> None:
