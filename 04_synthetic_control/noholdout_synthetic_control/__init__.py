@@ -5,6 +5,7 @@ from noholdout_synthetic_control.estimators.augmented import augmented
 from noholdout_synthetic_control.estimators.classic import classic
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
+from noholdout_synthetic_control.estimators.interrupted import interrupted
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
@@ -15,5 +16,6 @@ __all__ = [
     "synthetic_did",
     "augmented",
     "did",
+    "interrupted",
     "SyntheticControlEstimate",
 ]

@@ -7,9 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
+from noholdout_shared.checks import (
+    Check,
+    HypothesisCheck,
+    Status,
+    judge,
+    structural,
+    untestable,
+)
 from noholdout_shared.inference import two_sided_p
-from noholdout_shared.render import effect_text
+from noholdout_shared.render import effect_text, p_text
 from scipy import stats
 
 from noholdout_synthetic_control.inference import (
@@ -51,6 +58,8 @@ class Evidence:
         The smallest p-value that a ranking of placebos can give.
     conf_low, conf_high
         The interval.
+    unique
+        Whether the fit has one solution only (a ridge, or fixed weights).
     """
 
     panel: Panel
@@ -66,6 +75,7 @@ class Evidence:
     smallest_p: float
     conf_low: float
     conf_high: float
+    unique: bool = True
 
     @property
     def reference(self) -> Placebos:
@@ -91,6 +101,7 @@ def all_checks(evidence: Evidence) -> tuple[Check, ...]:
     if backdated is not None:
         tests.append(in_time_placebo(evidence, backdated))
         tests.append(contaminated_donors(evidence, backdated))
+        tests.append(launch_week_shock(evidence, backdated))
     known = [t for t in tests if t is not None]
     return (
         *judge(known, evidence.uncertainty.std_error),
@@ -98,6 +109,7 @@ def all_checks(evidence: Evidence) -> tuple[Check, ...]:
         donor_pool(evidence),
         short_history(evidence),
         leaning(evidence),
+        *unique_weights(evidence),
         placebo_resolution(evidence),
         treated_only_shock(evidence),
         same_ruler(evidence),
@@ -275,10 +287,44 @@ def contaminated_donors(evidence: Evidence, backdated: Backdated) -> HypothesisC
         bias=float(weights @ shocks),
         found=f"The largest jump of a donor at the launch is {name}'s, "
         f"{effect_text(float(jumps[worst]), panel.proportion)} (weight {weights[worst]:.2f}; "
-        f"p adjusted for {jumps.size} donors).",
+        f"{p_text(p_worst)} among {jumps.size} donors).",
         todo=f"{touched_count} donor{'s' if touched_count > 1 else ''} may have felt the launch "
         "or had a shock then; what a donor gained is taken off the effect: leave such donors "
         "out and compare.",
+    )
+
+
+def launch_week_shock(evidence: Evidence, backdated: Backdated) -> HypothesisCheck | None:
+    """Did the donors scatter more in the launch week than after a fake launch?
+
+    A shock that some donors share is in the twin to the extent of their weights: the ratio of
+    the donors' squared gaps in the first block after the launch and after the fake one, by F.
+    """
+    panel, block = evidence.panel, evidence.block
+    after, earlier = evidence.placebos, backdated.placebos
+    count, n_post = len(after.fits), panel.times.size - panel.n_pre
+    length = min(block, n_post, backdated.horizon)
+    if count < 5 or len(earlier.fits) < 5:
+        return None
+    now = after.gaps[:, panel.n_pre : panel.n_pre + length].mean(axis=1)
+    then = earlier.gaps[:, backdated.n_pre : backdated.n_pre + length].mean(axis=1)
+    usual = float((then**2).mean())
+    if usual <= 0:
+        return None
+    ratio = float((now**2).mean()) / usual
+    excess = math.sqrt(max(ratio - 1, 0.0) * usual)
+    weights = evidence.fit.weights
+    first = "first period" if length == 1 else f"first {length} periods"
+    return HypothesisCheck(
+        name="launch_week_shock",
+        assumption="No other shock hit some of the donors in the launch week.",
+        statistic=ratio,
+        p_value=float(stats.f.sf(ratio, count - 1, count - 1)),
+        bias=excess * math.sqrt(float(weights @ weights)) * length / n_post,
+        found=f"In the {first} after the launch donors strayed from their twins "
+        f"{math.sqrt(ratio):.1f} times as far as after a fake launch.",
+        todo="Something else happened to some of them that week: find out what, and leave out "
+        "the donors that it hit, or the week.",
     )
 
 
@@ -377,14 +423,16 @@ def short_history(evidence: Evidence) -> Check:
         f", {count} {unit} of {block}." if block > 1 else "."
     )
     name, assumption = "short_history", "The history is long enough to tell twins from luck."
-    status = "pass" if count >= SHORT_BLOCKS else "caution" if count >= FEW_BLOCKS else "fail"
+    status: Status = (
+        "pass" if count >= SHORT_BLOCKS else "caution" if count >= FEW_BLOCKS else "fail"
+    )
     message = (
         found
         if status == "pass"
         else f"{found} Weights fitted to so few match noise, and placebo tests then reject far "
         "too often: bring more history, or finer periods."
     )
-    return structural(name, assumption, status, count, message)  # type: ignore[arg-type]
+    return structural(name, assumption, status, count, message)
 
 
 def leaning(evidence: Evidence) -> Check:
@@ -406,6 +454,42 @@ def leaning(evidence: Evidence) -> Check:
         return structural(name, assumption, "pass", size, found)
     message = f"{found} Find out what happened to {donor}, and report both answers."
     return structural(name, assumption, "caution", size, message)
+
+
+def unique_weights(evidence: Evidence) -> tuple[Check, ...]:
+    """How far the effect ranges over all weights that fit the past exactly as well.
+
+    With more donors than periods many weights give the same twin before the launch and different
+    ones after it; two linear programmes find the extremes.
+    """
+    panel = evidence.panel
+    if evidence.unique or panel.donors.size < 2:
+        return ()
+    from scipy.optimize import linprog
+
+    name, assumption = "unique_weights", "Only these weights fit the past this well."
+    others = panel.outcomes[panel.donors]
+    after = others[:, panel.n_pre :].mean(axis=1)
+    scale = max(float(others.std()), 1e-300)
+    rows = np.vstack([others[:, : panel.n_pre].T / scale, np.ones(panel.donors.size)])
+    goal = rows @ evidence.fit.weights
+    ends = [linprog(sign * after / scale, A_eq=rows, b_eq=goal) for sign in (1, -1)]
+    if not all(end.success for end in ends):
+        return (untestable(name, assumption, "The range of equally good weights wasn't found."),)
+    own = float(evidence.fit.weights @ after)
+    shifts = [own - float(end.x @ after) for end in ends]
+    low, high = evidence.fit.effect + min(shifts), evidence.fit.effect + max(shifts)
+    width = (high - low) / 2 / evidence.uncertainty.std_error
+    share = panel.proportion
+    found = (
+        f"Weights that fit the past exactly as well give effects from {effect_text(low, share)} to "
+        f"{effect_text(high, share)} ({panel.donors.size} donors, {panel.n_pre} periods)."
+    )
+    if not width > 0.5:
+        return (structural(name, assumption, "pass", width, found),)
+    message = f"{found} Use an estimator with a ridge (demeaned), or more periods."
+    status: Status = "fail" if width > 2 else "caution"
+    return (structural(name, assumption, status, width, message),)
 
 
 def placebo_resolution(evidence: Evidence) -> Check:

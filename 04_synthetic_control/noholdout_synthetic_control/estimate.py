@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, check_choice
@@ -14,12 +14,15 @@ from noholdout_synthetic_control.estimators.common import InferenceName, Options
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
 from noholdout_synthetic_control.estimators.every import every
+from noholdout_synthetic_control.estimators.interrupted import interrupted
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
-EstimatorName = Literal["demeaned", "classic", "synthetic-did", "augmented", "did", "all"]
-ESTIMATORS = ("demeaned", "classic", "synthetic-did", "augmented", "did", "all")
+EstimatorName = Literal[
+    "demeaned", "classic", "synthetic-did", "augmented", "did", "all", "interrupted-time-series"
+]
+ESTIMATORS = get_args(EstimatorName)
 IN_BLOCKS = {"demeaned": demeaned, "augmented": augmented, "all": every}
 BY_PERIOD = {"synthetic-did": synthetic_did, "did": did}
 
@@ -37,6 +40,7 @@ def estimate(
     block: int | None = None,
     predictors: Sequence[str] | None = None,
     importance: str | Sequence[float] | None = None,
+    covariates: Sequence[str] | None = None,
     cluster: str | None = None,
     weights: str | None = None,
     cell_mean: bool = False,
@@ -69,8 +73,9 @@ def estimate(
         The first treated period, as it stands in ``time``.
     estimator
         ``demeaned`` (default), ``classic`` (no intercept), ``synthetic-did``, ``augmented`` (ridge
-        correction), ``did`` (equal weights), or ``all``: the default, with the others in the
-        table ``estimators``.
+        correction), ``did`` (equal weights), ``all`` (the default, with the others in the table
+        ``estimators``), or ``interrupted-time-series`` when no donor is left: the treated path
+        alone, its verdict never better than ``caution``.
     solver
         ``exact`` (an active set) or ``slsqp`` (scipy's; slower, same weights to about 1e-6).
     block
@@ -80,6 +85,8 @@ def estimate(
         Of the classic estimator: what to match instead of every outcome (``column``,
         ``column@1975``, ``column@1980..1988``), and ``search`` (default), ``regression`` or one
         number each.
+    covariates
+        Control series of the interrupted time series, which the launch can't have changed.
     cluster
         Column of regions, when one whole region got the launch: placebo regions then give the
         interval.
@@ -125,6 +132,28 @@ def estimate(
     columns: dict[str, Any] = {
         "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
     }  # fmt: skip
+    if estimator == "interrupted-time-series":
+        by_default = {
+            "solver": solver == "exact",
+            "block": block is None,
+            "predictors": not predictors,
+            "importance": importance is None,
+            "cluster": cluster is None,
+            "inference": inference == "by-design",
+            "replicates": replicates is None,
+        }
+        refuse_unused(estimator, by_default)
+        return interrupted(
+            data,
+            **columns,
+            covariates=covariates,
+            weights=weights,
+            cell_mean=cell_mean,
+            missing=missing,
+            conf_level=conf_level,
+            margin=margin,
+        )
+    refuse_unused(estimator, {"covariates": not covariates})
     if (predictors or importance is not None) and estimator != "classic":
         raise DataError(
             f"predictors were asked, but estimator {estimator!r} matches outcomes only.",
@@ -142,3 +171,14 @@ def estimate(
     if estimator == "classic":
         return classic(data, **columns, predictors=predictors, importance=importance, **options)
     return BY_PERIOD[estimator](data, **columns, **options)
+
+
+def refuse_unused(estimator: str, by_default: dict[str, bool]) -> None:
+    """Raise a DataError for an option that the estimator has no use for."""
+    for name, left in by_default.items():
+        if not left:
+            raise DataError(
+                f"{name} was given, but estimator {estimator!r} has no use for it.",
+                "An option that changes nothing would mislead.",
+                "Leave it out.",
+            )

@@ -91,6 +91,7 @@ def read_panel(
     cluster: str | None = None,
     cell_mean: bool = False,
     missing: Missing = "refuse",
+    donors_needed: bool = True,
 ) -> Panel:
     """Read the columns, average cells where asked, and place the launch.
 
@@ -111,7 +112,9 @@ def read_panel(
     time_codes, times = codes(frame, time)
     is_treated = match_treated(units, treated, unit)
     first = launch_index(times, start, time)
-    require_design(units, is_treated, times, first, unit, time, start)
+    if is_treated.all() and donors_needed:
+        raise no_donor_left(units.size, unit)
+    require_design(is_treated, times, first, time, start)
 
     shape = (units.size, times.size)
     cells = unit_codes * times.size + time_codes
@@ -146,7 +149,13 @@ def read_panel(
         daily=is_daily(times),
         settings=settings,
     )
-    require_design(panel.units, panel.treated, panel.times, panel.n_pre, unit, time, start)
+    require_design(panel.treated, panel.times, panel.n_pre, time, start)
+    if panel.treated.all() and donors_needed:
+        raise DesignError(
+            "No donor is left: every one lacks a period.",
+            "A synthetic control is built from complete paths.",
+            "Use longer periods (weeks instead of days), or fill the gaps.",
+        )
     return panel
 
 
@@ -235,17 +244,9 @@ def _shown(time: Any) -> str:
 
 
 def require_design(
-    units: np.ndarray,
-    treated: np.ndarray,
-    times: np.ndarray,
-    first: int,
-    unit: str,
-    time: str,
-    start: Any,
+    treated: np.ndarray, times: np.ndarray, first: int, time: str, start: Any
 ) -> None:
-    """Raise a DesignError when there is no donor, nothing treated, no before or no after."""
-    if treated.all():
-        raise no_donor_left(units.size, unit)
+    """Raise a DesignError when nothing is treated, or there is no before or no after."""
     if not treated.any():
         raise DesignError(
             "No treated unit is left after incomplete units were left out.",
@@ -283,8 +284,9 @@ def no_donor_left(count: int, unit: str) -> DesignError:
         "its turn (see noholdout did); costs the long-run effect. "
         "(3) other regions or products that kept the old version: add their rows; with six "
         "regions the smallest placebo p-value is 1/6. "
-        "(4) an interrupted time series: one path before and after; anything else that "
-        "happened at launch is counted as effect, so its verdict is never better than caution.",
+        "(4) an interrupted time series (--estimator interrupted-time-series): one path before "
+        "and after; anything else that happened at launch is counted as effect, so its verdict "
+        "is never better than caution.",
     )
 
 

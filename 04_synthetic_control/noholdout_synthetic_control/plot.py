@@ -75,11 +75,12 @@ def plot_path(estimate: Estimate, ax: Axes | None = None, *, smooth: int | None 
 def plot_gap(estimate: Estimate, ax: Axes | None = None) -> Axes:
     """The gap with every donor's placebo gap in grey."""
     ax = axes(ax)
-    path, placebos = estimate.tables["path"], estimate.tables["placebo_gaps"]
+    path, placebos = estimate.tables["path"], estimate.tables.get("placebo_gaps")
     start = estimate.settings["launch"]
     time, span = _times(path["time"]), estimate.settings.get("block", 1)
     after = (path["time"] >= start).to_numpy()
-    for index, (_, rows) in enumerate(placebos.groupby("unit", sort=False)):
+    groups: Any = [] if placebos is None else placebos.groupby("unit", sort=False)
+    for index, (_, rows) in enumerate(groups):
         line = _smooth(rows["gap"].reset_index(drop=True), after, span)
         label = "placebos: each donor" if index == 0 else None
         ax.plot(time, line, color=FAINT, linewidth=0.7, label=label)

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Literal
 
 import typer
+from noholdout_shared.errors import DataError
 
 from noholdout.commands import options as opt
 
@@ -186,3 +187,57 @@ def plan_uplift(
         typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
     else:
         typer.echo(found.summary())
+
+
+@plan.command("synthetic-control")
+def plan_synthetic_control(
+    data: opt.Data,
+    outcome: opt.Outcome,
+    unit: opt.Unit,
+    time: opt.Time,
+    effect: Annotated[
+        float | None, typer.Option(help="The effect to be found; 0.03 is 3 points of a share.")
+    ] = None,
+    pinned: Annotated[
+        str, typer.Option(help="Numbers of units to pin, commas between them.")
+    ] = "4,6,8,10,12,16",
+    periods: Annotated[
+        str, typer.Option(help="Numbers of periods after the launch, commas between them.")
+    ] = "14,28",
+    draws: Annotated[int, typer.Option(help="Draws of units to pin, a design.")] = 100,
+    weights: Annotated[
+        str | None, typer.Option(help="Column of the tasks or users behind each row.")
+    ] = None,
+    conf_level: opt.ConfLevel = 0.95,
+    missing: opt.MissingRule = "refuse",
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Global launches: how many tenants must stay on the old version, and how long?"""
+    from noholdout_synthetic_control.plan import plan as plan_holdout
+
+    found = plan_holdout(
+        data,
+        outcome=outcome,
+        unit=unit,
+        time=time,
+        effect=effect,
+        pinned=_whole_numbers(pinned),
+        periods=_whole_numbers(periods),
+        draws=draws,
+        weights=weights,
+        conf_level=conf_level,
+        missing=missing,
+        seed=seed,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False, indent=2))
+    else:
+        typer.echo(found.summary())
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = opt.columns(text)
+    if not parts or not all(part.isdigit() for part in parts):
+        raise DataError(f"{text!r} isn't a list of whole numbers.", "", "Write 8,10,12.")
+    return [int(part) for part in parts]

@@ -19,7 +19,15 @@ def synthetic_control(
     ],
     start: Annotated[str, typer.Option(help="First treated period, as in the time column.")],
     estimator: Annotated[
-        Literal["demeaned", "classic", "synthetic-did", "augmented", "did", "all"],
+        Literal[
+            "demeaned",
+            "classic",
+            "synthetic-did",
+            "augmented",
+            "did",
+            "all",
+            "interrupted-time-series",
+        ],
         typer.Option(help="How the synthetic twin is fitted."),
     ] = "demeaned",
     solver: Annotated[
@@ -35,6 +43,10 @@ def synthetic_control(
     ] = None,
     importance: Annotated[
         str | None, typer.Option(help="Of the predictors: search, regression, or numbers 1,2,3.")
+    ] = None,
+    covariates: Annotated[
+        str | None,
+        typer.Option(help="Control series of the interrupted time series, commas between them."),
     ] = None,
     cluster: Annotated[
         str | None, typer.Option(help="Column of regions, when one whole region got the launch.")
@@ -77,6 +89,7 @@ def synthetic_control(
         block=block,
         predictors=opt.columns(predictors) or None,
         importance=importance,
+        covariates=opt.columns(covariates) or None,
         cluster=cluster,
         weights=weights,
         cell_mean=cell_mean,

@@ -83,3 +83,32 @@ def test_the_size_that_would_overturn() -> None:
     outcomes[0, 60:] += 30
     found = estimate(panel_frame(outcomes), **ONE)
     assert found.check("treated_only_shock").statistic == pytest.approx(found.conf_low)
+
+
+def test_a_shock_in_the_launch_week_that_some_donors_share() -> None:
+    outcomes = factor_panel(5)
+    for unit, size in zip(range(2, 20, 2), (14, -14) * 5, strict=False):
+        outcomes[unit, 60:67] += size
+    found = estimate(panel_frame(outcomes), **ONE).check("launch_week_shock")
+    assert found.p_value < 1e-4
+    assert found.statistic > 10
+
+
+def test_more_donors_than_periods_and_the_range_of_effects() -> None:
+    """Twelve donors, four periods: the range must hold weights found by hand, and ours."""
+    outcomes = factor_panel(6, units=13, n_pre=4, n_post=10)
+    asked = {**COLUMNS, "treated": ["u00"], "start": 4, "estimator": "classic"}
+    # The first unit in the middle of the others: many mixes of them meet its past exactly.
+    outcomes[0, :4] = outcomes[1:, :4].mean(axis=0)
+    found = estimate(panel_frame(outcomes), **asked)
+    check = found.check("unique_weights")
+    assert check.statistic > 0.1
+    equal = float((outcomes[0] - outcomes[1:].mean(axis=0))[4:].mean())
+    low, high = (float(x) for x in check.message.split(" from ")[1].split(" (")[0].split(" to "))
+    assert low - 0.01 <= equal <= high + 0.01
+    assert low - 0.01 <= found.estimate <= high + 0.01
+
+
+def test_fewer_donors_than_periods_have_one_answer() -> None:
+    check = estimate(panel_frame(factor_panel(7)), **ONE, estimator="classic")
+    assert check.check("unique_weights").statistic < 1e-6

@@ -77,6 +77,7 @@ def classic(
         classic_build(options.get("solver", "exact")),
         {"block": 1},
         {"did": equal_weights},
+        unique=False,
     )
 
 

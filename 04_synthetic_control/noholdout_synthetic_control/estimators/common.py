@@ -238,11 +238,13 @@ def assemble(
     foils: Mapping[str, Build],
     *,
     backdates: bool = True,
+    unique: bool = True,
 ) -> SyntheticControlEstimate:
     """The whole answer of the estimator that ``build`` makes, the foils beside it.
 
     ``settings`` must hold ``block``, the periods a block that checks average over. ``backdates``
-    is false for a fit that can't be repeated with an earlier launch.
+    is false for a fit that can't be repeated with an earlier launch, ``unique`` for one that may
+    have several solutions.
     """
     panel = study.panel
     analysis = study.analyse(build)
@@ -267,6 +269,7 @@ def assemble(
         smallest_p=smallest,
         conf_low=low,
         conf_high=high,
+        unique=unique,
     )
     n_treated = int(panel.treated.sum()) * (panel.times.size - panel.n_pre)
     return SyntheticControlEstimate(

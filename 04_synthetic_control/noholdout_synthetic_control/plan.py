@@ -1,0 +1,204 @@
+"""Before a launch: how many tenants to pin, and for how long, to see an effect of a given size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.inference import critical_value, smallest_effect
+from noholdout_shared.input import Missing, check_level, read_rows
+from noholdout_shared.jsonable import jsonable, records
+
+from noholdout_synthetic_control.inference import jackknife_uncertainty
+from noholdout_synthetic_control.kernels.fits import demeaned_problem
+from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.panel import WEEK, Panel, read_panel
+
+SIZES = (4, 6, 8, 10, 12, 16)
+MIN_PINNED = 3
+
+
+@dataclass(frozen=True)
+class HoldoutPlan:
+    """What pinning would buy.
+
+    Parameters
+    ----------
+    designs
+        One row a number of pinned units and of periods after the launch: the mean standard
+        error, its degrees of freedom, the smallest effect found with 80% power, and, over the
+        fake launches in the history, the error made and the share of intervals that held zero.
+    recommended
+        Units to pin in the smallest design that finds ``effect``, or in the largest tried.
+    effect
+        The effect to be found, or ``None``.
+    settings
+        Draws, fake launches and history used.
+    """
+
+    designs: pd.DataFrame
+    recommended: tuple[Any, ...]
+    effect: float | None
+    settings: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: the designs as rows, the recommended units, the settings."""
+        return {
+            "designs": records(self.designs),
+            "recommended": jsonable(self.recommended),
+            "effect": self.effect,
+            "settings": jsonable(self.settings),
+        }
+
+    def summary(self) -> str:
+        """The table and the recommendation as text of 80 columns."""
+        lines = [
+            "Pinned tenants: what could be found, from fake launches in your own history",
+            "",
+            "pinned  periods  std error    df  smallest effect  error made  held zero",
+        ]
+        for row in self.designs.itertuples():
+            lines.append(
+                f"{row.pinned:>6}  {row.periods:>7}  {row.std_error:>9.4f}  {row.df:>4.1f}"
+                f"  {row.smallest_effect:>15.4f}  {row.rmse:>10.4f}  {row.coverage:>9.2f}"
+            )
+        names = ", ".join(str(unit) for unit in self.recommended)
+        enough = ""
+        if self.effect is not None:
+            reached = self.designs["smallest_effect"] <= self.effect
+            enough = (
+                f"an effect of {self.effect:g} can be found"
+                if reached.any()
+                else f"no design here finds an effect of {self.effect:g}; the largest is shown"
+            )
+        lines += ["", f"Pin (drawn by lot{'; ' + enough if enough else ''}): {names}"]
+        return "\n".join(lines)
+
+
+def plan(
+    data: Any,
+    *,
+    outcome: str,
+    unit: str,
+    time: str,
+    effect: float | None = None,
+    pinned: Sequence[int] = SIZES,
+    periods: Sequence[int] = (14, 28),
+    draws: int = 100,
+    weights: str | None = None,
+    conf_level: float = 0.95,
+    missing: Missing = "refuse",
+    seed: int = 0,
+) -> HoldoutPlan:
+    """How many units must stay on the old version, and how long, before a launch is measurable?
+
+    For each design, units to pin are drawn by lot ``draws`` times, a launch without effect is
+    placed at the end of the history, and the default estimate with its jackknife is taken: the
+    standard errors give the smallest effect, ``(t_{1-a/2} + t_{0.80}) s``, and the errors made
+    check it. All draws share one history, so that the last two columns check it only roughly.
+    Nothing may have been launched in these data.
+
+    Parameters
+    ----------
+    data, outcome, unit, time, weights, missing
+        As in :func:`noholdout_synthetic_control.estimate`; only the time before the launch.
+    effect
+        The effect to be found, in the outcome's units (0.03 is three points of a share).
+    pinned, periods
+        Numbers of units to pin and of periods after the launch to try.
+    draws
+        Draws of units a design.
+
+    Raises
+    ------
+    DesignError
+        The history is too short, or there are too few units, for any design asked.
+    """
+    check_level(conf_level)
+    if effect is not None and not effect > 0:
+        raise DataError(f"effect is {effect}.", "", "Give the size to be found, above zero.")
+    if draws < 20:
+        raise DataError(f"draws is {draws}.", "Fewer than 20 say little.", "Use 100.")
+    panel = _history(data, outcome, unit, time, weights, missing)
+    units, length = panel.outcomes.shape
+    sizes = sorted({k for k in pinned if MIN_PINNED <= k <= units // 2})
+    spans = sorted({p for p in periods if 1 <= p <= length // 3})
+    if not sizes or not spans:
+        raise DesignError(
+            f"{units} units over {length} periods allow none of the designs asked (pinned "
+            f"{list(pinned)}, periods {list(periods)}).",
+            f"At least {MIN_PINNED} and at most half of the units can be pinned, and the history "
+            "must be three times the time after the launch.",
+            "Ask for other numbers, or bring more history.",
+        )
+    rng = np.random.default_rng(seed)
+    rows, sets = [], {}
+    for size in sizes:
+        lots = [np.sort(rng.permutation(units)[:size]) for _ in range(draws)]
+        for span in spans:
+            rows.append(_try(panel, lots, span, conf_level))
+        sets[size] = lots[0]
+    designs = pd.DataFrame(rows)
+    chosen = designs.iloc[-1]
+    if effect is not None and (designs["smallest_effect"] <= effect).any():
+        chosen = designs[designs["smallest_effect"] <= effect].iloc[0]
+    names = tuple(panel.units[sets[int(chosen["pinned"])]].tolist())
+    settings = {"draws": draws, "seed": seed, "units": units, "history": length}
+    return HoldoutPlan(designs, names, effect, settings)
+
+
+def _history(
+    data: Any, outcome: str, unit: str, time: str, weights: str | None, missing: Missing
+) -> Panel:
+    """The panel; the launch is only a place holder, since nothing has been launched."""
+    rows = read_rows(data, [unit, time], missing=missing).frame
+    last = rows[time].max()
+    return read_panel(
+        data,
+        outcome=outcome,
+        unit=unit,
+        time=time,
+        treated=[rows[unit].iloc[0]],
+        start=last,
+        weights=weights,
+        missing=missing,
+        donors_needed=False,
+    )
+
+
+def _try(panel: Panel, lots: list[np.ndarray], span: int, conf_level: float) -> dict[str, float]:
+    units, length = panel.outcomes.shape
+    n_pre = length - span
+    counts = panel.counts
+    noise = own_noise(panel.outcomes, n_pre, counts, panel.proportion)
+    daily = panel.daily is not False and n_pre >= 6 * WEEK
+    problem = demeaned_problem(panel.outcomes, n_pre, noise, WEEK if daily else 1)
+    errors, variances, dfs, held = [], [], [], 0
+    for donors in lots:
+        treated = np.setdiff1d(np.arange(units), donors)
+        target = np.zeros(units)
+        target[treated] = 1 / treated.size
+        fit = problem.fit(target, donors)
+        found = jackknife_uncertainty(panel.outcomes, fit, treated, donors)
+        if not found.std_error > 0:
+            continue
+        errors.append(fit.effect)
+        variances.append(found.std_error**2)
+        dfs.append(found.df)
+        held += abs(fit.effect) <= critical_value(conf_level, found.df) * found.std_error
+    std_error = math.sqrt(float(np.mean(variances))) if variances else math.nan
+    df = float(np.median(dfs)) if dfs else math.nan
+    return {
+        "pinned": lots[0].size,
+        "periods": span,
+        "std_error": std_error,
+        "df": df,
+        "smallest_effect": smallest_effect(std_error, conf_level, df),
+        "rmse": float(np.sqrt(np.mean(np.square(errors)))) if errors else math.nan,
+        "coverage": held / len(errors) if errors else math.nan,
+    }

@@ -1,0 +1,83 @@
+"""The plan before a launch: its standard errors, against a simulation that it never saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_synthetic_control.kernels.fits import demeaned_problem
+from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.plan import plan
+from synthetic_control.worlds import COLUMNS, factor_panel, panel_frame
+from typer.testing import CliRunner
+
+from noholdout.commands.plan import plan as commands
+
+
+def test_more_pinned_find_less_and_the_smallest_enough_is_recommended() -> None:
+    outcomes = factor_panel(1, units=30, n_pre=80, n_post=0)
+    found = plan(panel_frame(outcomes), **COLUMNS, pinned=[4, 8, 14], periods=[20], draws=40)
+    sizes = found.designs["smallest_effect"].tolist()
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(found.recommended) == 14  # no effect was named: the largest
+    wanted = (sizes[0] + sizes[1]) / 2
+    asked = plan(
+        panel_frame(outcomes), **COLUMNS, pinned=[4, 8, 14], periods=[20], draws=40, effect=wanted
+    )
+    assert len(asked.recommended) == 8
+    assert "can be found" in asked.summary()
+    assert max(map(len, asked.summary().splitlines()[:6])) <= 80
+
+
+def drifting_panel(seed: int, units: int, periods: int) -> np.ndarray:
+    """Levels, a common path, and a random walk and noise of each unit's own: nothing shared."""
+    rng = np.random.default_rng(seed)
+    drift = np.cumsum(rng.normal(0, 0.15, (units, periods)), axis=1)
+    common = np.cumsum(rng.normal(0, 0.3, periods))
+    return rng.normal(50, 5, (units, 1)) + common + drift + rng.normal(0, 1, (units, periods))
+
+
+def test_the_standard_error_is_what_fresh_panels_show() -> None:
+    errors, planned = [], []
+    for seed in range(60):
+        outcomes = drifting_panel(seed, 24, 100)
+        if seed < 15:
+            found = plan(
+                panel_frame(outcomes[:, :80]), **COLUMNS, pinned=[8], periods=[20], draws=20
+            )
+            planned.append(found.designs["std_error"][0])
+        target = np.repeat([0.0, 1 / 16], [8, 16])
+        noise = own_noise(outcomes, 80, None, False)
+        errors.append(demeaned_problem(outcomes, 80, noise, 7).fit(target, np.arange(8)).effect)
+    # 60 errors know their spread to 9%, 15 histories the mean standard error to some 10%. Where
+    # strong factors are matched away, a jackknife with fixed weights is wider than the errors.
+    ratio = np.mean(planned) / np.std(errors)
+    assert 0.7 < ratio < 1.6
+
+
+def test_command(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    panel_frame(factor_panel(1, units=12, n_pre=60, n_post=0)).to_csv(path, index=False)
+    asked = ["synthetic-control", str(path), "--outcome", "y", "--unit", "unit", "--time", "time"]
+    shown = CliRunner().invoke(commands, [*asked, "--pinned", "4,6", "--draws", "20", "--json"])
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
+    assert [row["pinned"] for row in found["designs"]] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        ({"pinned": [1]}, DesignError, "allow none of the designs"),
+        ({"periods": [70]}, DesignError, "three times"),
+        ({"effect": -1}, DataError, "effect is -1"),
+        ({"draws": 2}, DataError, "draws is 2"),
+    ],
+)
+def test_bad_requests(change: dict, error: type[Exception], message: str) -> None:
+    frame = panel_frame(factor_panel(1, units=12, n_pre=60, n_post=0))
+    with pytest.raises(error, match=message):
+        plan(frame, **COLUMNS, **change)
