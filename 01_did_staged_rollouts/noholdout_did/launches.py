@@ -68,7 +68,7 @@ def launches(values: pd.Series, periods: np.ndarray, column: str, time: str) -> 
     # Position -1 (empty) reads the last entry of the extended arrays.
     index = np.append(index, len(periods))
     reason = np.append(reason, 1)
-    return Launches(index[coded], reason[coded])
+    return Launches(index[coded], reason.astype(np.int8)[coded])
 
 
 def _place(values: np.ndarray, periods: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

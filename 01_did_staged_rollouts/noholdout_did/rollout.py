@@ -160,13 +160,22 @@ def _columns(
 
 
 def _plain_codes(values: pd.Series) -> np.ndarray:
+    """Codes 0 to G-1 in any order."""
+    if values.dtype.kind in "iu":
+        # Whole numbers that leave no gaps are codes already, but for where they start.
+        plain = values.to_numpy(dtype=np.int64)
+        shifted = plain - plain.min()
+        if shifted.max() < len(plain) and (np.bincount(shifted) > 0).all():
+            return shifted
     return pd.factorize(values)[0].astype(np.int64)
 
 
 def _count_launches(reasons: np.ndarray, unit: np.ndarray | None) -> dict[str, Any]:
     """How many units (rows, without units) are never or always treated, by the reason why."""
     if unit is not None:
-        reasons = reasons[np.unique(unit, return_index=True)[1]]
+        of_unit = np.empty(int(unit.max()) + 1, dtype=reasons.dtype)
+        of_unit[unit] = reasons
+        reasons = of_unit
     counts = np.bincount(reasons, minlength=len(REASONS))
     of = "rows" if unit is None else "units"
     return {f"{of}_{name}": int(counts[i]) for i, name in enumerate(REASONS)}

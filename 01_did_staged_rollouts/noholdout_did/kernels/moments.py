@@ -77,23 +77,22 @@ def moments(
     Features of a cluster are its 2T sums: residuals from the cohort's period mean (the first T),
     and weights (the last T).
     """
-    cohorts, cohort = np.unique(launch, return_inverse=True)
+    # Launches are small codes, so counting them is much faster than sorting the rows.
+    present = np.bincount(launch) > 0
+    cohorts = np.flatnonzero(present)
+    cohort = (np.cumsum(present) - 1)[launch]
     if cluster is None:
         return _independent_rows(y, period, cohort, cohorts, n_periods, weights)
     n_clusters = int(cluster.max()) + 1
     block, block_cluster, block_cohort = _blocks(cluster, cohort, n_clusters)
-    size = len(block_cluster) * n_periods
-    cell = block * n_periods + period
-    w_y = y if weights is None else weights * y
-    total = np.bincount(cell, weights=w_y, minlength=size).reshape(-1, n_periods)
-    weight = np.bincount(cell, weights=weights, minlength=size).reshape(-1, n_periods)
+    total, weight = _block_sums(y, period, block, len(block_cluster), n_periods, weights)
     mean = np.empty((len(cohorts), n_periods))
     cohort_weight = np.empty_like(mean)
     gram, features, members = [], [], []
     keep = len(block_cluster) <= KEEP_FEATURES or len(block_cluster) > n_clusters
     for c in range(len(cohorts)):
         rows = np.flatnonzero(block_cohort == c)
-        w_c = weight[rows].astype(float)
+        w_c = weight[rows]
         r_c = total[rows]
         cohort_weight[c] = w_c.sum(axis=0)
         with np.errstate(invalid="ignore"):
@@ -117,7 +116,34 @@ def moments(
     )
 
 
+def _block_sums(
+    y: np.ndarray,
+    period: np.ndarray,
+    block: np.ndarray,
+    n_blocks: int,
+    n_periods: int,
+    weights: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sums of the outcome, and weights, by block and period, ``(n_blocks, T)`` each."""
+    size = n_blocks * n_periods
+    cell = block * n_periods + period
+    w_y = y if weights is None else weights * y
+    if len(y) == size and (cell == np.arange(size)).all():
+        # A balanced panel in order is its own table.
+        w = np.ones(size) if weights is None else weights.astype(float)
+        return w_y.reshape(-1, n_periods), w.reshape(-1, n_periods)
+    total = np.bincount(cell, weights=w_y, minlength=size).reshape(-1, n_periods)
+    weight = np.bincount(cell, weights=weights, minlength=size).reshape(-1, n_periods)
+    return total, weight.astype(float)
+
+
 def _gram(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    if (weight == 1).all():
+        # A balanced panel without weights: residuals add up to zero in each period.
+        n_periods = weight.shape[1]
+        zero = np.zeros((n_periods, n_periods))
+        ones = np.full((n_periods, n_periods), float(len(weight)))
+        return np.block([[residual.T @ residual, zero], [zero, ones]])
     cross = residual.T @ weight
     return np.block([[residual.T @ residual, cross], [cross.T, weight.T @ weight]])
 
