@@ -99,7 +99,7 @@ def plot_deciles(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
 def plot_toc(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     """How much more than the average user the top share gains, with its band."""
     ax = style.axes(ax)
-    curve = estimate.tables["toc"].query("fraction >= 0.02")
+    curve = estimate.tables["toc"].query("fraction >= 0.05")
     ax.axhline(
         0,
         color=style.COMPARISON,
