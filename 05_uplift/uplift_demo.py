@@ -110,13 +110,15 @@ result.plot()
 if args.out:
     Path(args.out).mkdir(parents=True, exist_ok=True)
     plt.gcf().savefig(Path(args.out) / "uplift.png", dpi=130)
-plt.show() if plt.isinteractive() else plt.close("all")
+if "inline" not in plt.get_backend():  # a notebook shows what is open
+    plt.close("all")
 
 # %%
 result.plot_deciles()
 if args.out:
     plt.gcf().savefig(Path(args.out) / "uplift_deciles.png", dpi=130)
-plt.show() if plt.isinteractive() else plt.close("all")
+if "inline" not in plt.get_backend():  # a notebook shows what is open
+    plt.close("all")
 
 # %% [markdown]
 # ## (6) Break an assumption
