@@ -107,7 +107,7 @@ def test_honest_front_function(head_start: tuple[Side, Side]) -> None:
 def test_coverage_under_the_worst_curve() -> None:
     # The parabola that the bound allows, M given: coverage may not fall below the level.
     rng = np.random.default_rng(7)
-    held, draws = 0, 400
+    held, draws = 0, 250
     for _ in range(draws):
         x = rng.uniform(-1, 1, 400)
         y = np.where(x < 0, 1.0, -1.0) * x**2 + rng.normal(0, 0.3, 400)
