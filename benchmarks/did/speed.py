@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
     parser.add_argument("--out", default="benchmarks/results/did_speed.csv")
     args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     data = panel(args.units)
     size = data[["unit", "t", "g", "y"]].memory_usage(index=False).sum()
     rows = []
@@ -135,9 +138,7 @@ def main() -> None:
                 }
             )
             print(rows[-1], flush=True)
-    table = pd.DataFrame(rows)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.out, index=False)
+            pd.DataFrame(rows).to_csv(args.out, index=False)
 
 
 def _installed() -> bool:

@@ -104,6 +104,7 @@ def test_growing_effects_mislead_two_way_fixed_effects_only_and_it_says_so() -> 
 def test_side_by_side_says_why_estimators_differ() -> None:
     clean = run(panel(36, per_wave=40), "all")
     assert clean.tables["estimators"]["estimator"].tolist() == list(ALL)
+    assert clean.method == "Difference-in-differences: group-time"
     assert clean.check("estimators_agree").status == "pass"
     drifts = panel(37, launches=(6, np.nan), per_wave=60, periods=8, drift=0.5, noise=0.4)
     apart = run(drifts, "all").check("estimators_agree")

@@ -72,7 +72,7 @@ def side_by_side(
     test = _agreement(rollout, found.data, options, results, named_cluster)
     return from_effects(
         rollout,
-        options,
+        main,
         found,
         outcome=outcome,
         named_cluster=named_cluster,

@@ -124,21 +124,25 @@ def with_influences(data: Moments, entities: Entities, psi: np.ndarray) -> Momen
     psi
         Shape ``(N, K)``.
     """
-    columns = np.column_stack([psi, entities.weight])
+    keep = data.n_clusters <= KEEP_FEATURES or not data.nested
     grams, features, members = [], [], []
     for c in range(len(data.launch)):
         rows = np.flatnonzero(entities.cohort == c)
-        block = columns[rows]
+        part, weight = psi[rows], entities.weight[rows]
         if entities.cluster is not None:
             present, where = np.unique(entities.cluster[rows], return_inverse=True)
-            summed = np.zeros((len(present), block.shape[1]))
-            np.add.at(summed, where, block)
-            block = summed
-            members.append(present)
-        grams.append(block.T @ block)
-        features.append(block)
-    keep = data.n_clusters <= KEEP_FEATURES or not data.nested
-    share = np.zeros(columns.shape[1])
+            if len(present) < len(rows):
+                by = [np.bincount(where, weights=column) for column in part.T]
+                part, weight = np.column_stack(by), np.bincount(where, weights=weight)
+                members.append(present)
+            else:
+                members.append(entities.cluster[rows])
+        cross = (part.T @ weight)[:, None]
+        total = np.array([[weight @ weight]])
+        grams.append(np.block([[part.T @ part, cross], [cross.T, total]]))
+        if keep:
+            features.append(np.column_stack([part, weight]))
+    share = np.zeros(psi.shape[1] + 1)
     # Shares count weight in every period; a panel's units have it in each.
     share[-1] = data.weight.sum() / entities.weight.sum()
     return replace(
