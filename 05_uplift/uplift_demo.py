@@ -43,13 +43,14 @@ print(f"users whom it harms: {np.mean(true_effect < 0):.0%}")
 from noholdout_uplift import bootstrap_errors, estimate
 
 
-def measure(data: pd.DataFrame, treatment: str):
+def measure(data: pd.DataFrame, treatment: str, **options: object):
     return estimate(
         data,
         outcome="task_completed",
         treatment=treatment,
         features=["engagement_tier", "signup_week", "query_confidence"],
         seed=args.seed,
+        **options,
     )
 
 
@@ -126,7 +127,7 @@ if "inline" not in plt.get_backend():  # a notebook shows what is open
 # if a coin had decided, and the first check speaks up.
 
 # %%
-broken = measure(users.head(5_000), "opt_in_agent_mode")
+broken = measure(users, "opt_in_agent_mode", model="linear")
 check = broken.check("randomised_assignment")
 print(f"verdict: {broken.verdict}\n{check.name}: {check.status}. {check.message}")
 

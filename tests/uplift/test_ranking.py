@@ -172,6 +172,10 @@ def test_harmonic_sums_continue_to_fractions() -> None:
     np.testing.assert_allclose(harmonic_sums(start, end), [1, 1 / 4 + 1 / 5 + 1 / 6 + 1 / 7, 0])
     squared = harmonic_sums(start, end, squared=True)
     np.testing.assert_allclose(squared, [1, sum(i**-2 for i in range(4, 8)), 0])
+    # Between whole numbers the continuation of the harmonic numbers: 1/1.5 + 1/2.5 from 0.5 to 2.5.
+    half = np.array([0.0, 0.5]), np.array([0.5, 2.5])
+    assert harmonic_sums(*half)[1] == pytest.approx(1 / 1.5 + 1 / 2.5)
+    assert harmonic_sums(*half, squared=True)[1] == pytest.approx(1 / 1.5**2 + 1 / 2.5**2)
     assert metric_values(rank(np.ones(2)), np.array([1.0, 3.0]))[0] == 2
 
 

@@ -210,12 +210,16 @@ def harmonic_sums(start: np.ndarray, end: np.ndarray, squared: bool = False) -> 
     single = end - start == 1
     sums = np.divide(1.0, end**power, out=np.zeros(end.size), where=single)
     many = ~single & (end > start)
-    if many.any():
-        low, high = start[many] + 1, end[many] + 1
-        if squared:
-            sums[many] = polygamma(1, low) - polygamma(1, high)
-        else:
-            sums[many] = digamma(high) - digamma(low)
+    if not many.any():
+        return sums
+    low, high = start[many], end[many]
+    if (low == np.floor(low)).all() and (high == np.floor(high)).all():
+        table = np.append(0.0, np.cumsum(1.0 / np.arange(1, int(end[-1]) + 1) ** power))
+        sums[many] = table[high.astype(np.int64)] - table[low.astype(np.int64)]
+    elif squared:
+        sums[many] = polygamma(1, low + 1) - polygamma(1, high + 1)
+    else:
+        sums[many] = digamma(high + 1) - digamma(low + 1)
     return sums
 
 
