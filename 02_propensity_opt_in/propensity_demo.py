@@ -83,17 +83,18 @@ show(doubly_robust.plot(), "propensity.png")
 
 # %%
 print("ATE by            estimate   95% interval (points)")
-for estimator in ("aipw", "ipw", "matching", "regression"):
-    answer = propensity.estimate(users, estimator=estimator, **columns)
+answers = {"aipw": doubly_robust}
+for estimator in ("ipw", "matching", "regression"):
+    answers[estimator] = propensity.estimate(users, estimator=estimator, **columns)
+for estimator, answer in answers.items():
     low, high = 100 * answer.conf_low, 100 * answer.conf_high
     print(f"{estimator:<17} {100 * answer.estimate:+7.2f}   {low:+.2f} to {high:+.2f}")
 
 bootstrapped = propensity.estimate(
     users, estimator="ipw", inference="bootstrap", replicates=500, **columns
 )
-analytic = propensity.estimate(users, estimator="ipw", **columns)
 print("standard error of ipw, in points:")
-print(f"  by formula                {100 * analytic.std_error:.3f}")
+print(f"  by formula                {100 * answers['ipw'].std_error:.3f}")
 print(f"  by 500 bootstrap refits   {100 * bootstrapped.std_error:.3f}")
 
 # %% [markdown]

@@ -41,6 +41,19 @@ def test_a_category_without_a_choice_gives_no_number(estimator: str) -> None:
     assert answer.to_dict()["estimate"] is None
 
 
+@pytest.mark.parametrize("estimator", ["aipw", "ipw", "matching"])
+@pytest.mark.filterwarnings("error")
+def test_scores_without_a_digit_left_give_no_number(estimator: str) -> None:
+    # A finite maximum, but scores so near to 0 and 1 that a counterpart's weight has no end.
+    rng = np.random.default_rng(3)
+    a = np.concatenate([rng.normal(size=400), [-60.0, 60.0] * 10])
+    d = (rng.random(420) < 1 / (1 + np.exp(-2 * a))).astype(int)
+    frame = pd.DataFrame({"a": a, "d": d, "y": a + d + rng.normal(size=420)})
+    answer = estimate(frame, outcome="y", treatment="d", covariates=["a"], estimator=estimator)
+    assert answer.verdict == "do-not-use" and math.isnan(answer.estimate)
+    assert "0 or 1 to the last digit" in answer.check("separation").message
+
+
 def test_complete_separation() -> None:
     frame = simulate(500)
     frame["d"] = (frame["a"] > 0).astype(int)

@@ -121,7 +121,7 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
     sure = np.abs(problem.treated - fit.score) < 1e-6
     sizes = np.abs(fit.coefficients[1:])
     name = problem.names[int(sizes.argmax())]
-    where = ""
+    where = f", most of all along {name!r}."
     for column, label in zip(problem.balance_values.T, problem.balance_names, strict=True):
         inside = column == 1
         if not np.isin(column, (0.0, 1.0)).all() or not inside.any():
@@ -129,11 +129,11 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
         share = float(problem.treated[inside].mean())
         if share in (0.0, 1.0):
             what = "opted in" if share == 1.0 else "stayed out"
-            where = f" All {int(inside.sum()):,} rows with {label} {what}."
+            where = f". All {int(inside.sum()):,} rows with {label} {what}."
             break
     return (
         f"The covariates separate the arms: in {int(sure.sum()):,} of {problem.n:,} rows the "
-        f"score runs to 0 or 1, most of all along {name!r}.{where}"
+        f"score runs to 0 or 1{where}"
     )
 
 

@@ -16,6 +16,7 @@ from noholdout_propensity.estimators.common import (
     Score,
     assemble,
     fitted_score,
+    no_chance,
     separated_fit,
 )
 from noholdout_propensity.estimators.ipw import moved_ipw
@@ -155,6 +156,9 @@ def fit_matching(
     _check(how, distance, ratio, replace, estimand)
     if score_fit.separated:
         return separated_fit("matching", problem, score_fit)
+    endless = no_chance(problem, score_fit.score, estimand, None)
+    if endless:
+        return separated_fit("matching", problem, score_fit, endless)
     strata = None
     if how.exact:
         joined = [codes(problem.frame, column)[0] for column in how.exact]
