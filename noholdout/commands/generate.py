@@ -34,4 +34,4 @@ def generate(
         format=format,
         progress=True,
     )
-    typer.echo(f"Wrote {', '.join(file.name for file in files)} into {out}")
+    typer.echo(f"Wrote into {out}:\n  {', '.join(file.name for file in files)}")
