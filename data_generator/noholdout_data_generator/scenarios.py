@@ -26,7 +26,7 @@ STD_ERROR = {
     "did": 0.0180,
     "propensity": 0.0052,
     "rdd": 0.0225,
-    "synthetic_control": 0.0090,
+    "synthetic_control": 0.0100,
     "uplift": 0.0108,
 }
 # Bias of the default estimate per unit of the knob (measured, unless it follows at once).

@@ -22,6 +22,7 @@ from noholdout_data_generator.users import BLOCK
 Format = Literal["csv", "parquet"]
 # Above this many users the Parquet rows are staged on disk instead of in memory.
 IN_MEMORY_USERS = 1_000_000
+STAGING_MEMORY = "1GB"
 
 
 class Writer(Protocol):
@@ -138,7 +139,11 @@ def _parquet_writer(folder: Path, n_users: int) -> Iterator[Writer]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".staging-") as staging:
         place = ":memory:" if n_users <= IN_MEMORY_USERS else str(Path(staging) / "rows.duckdb")
         # One thread keeps the order of rows, and so the bytes.
-        with duckdb.connect(place, config={"threads": 1}) as connection:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 1,
+            "memory_limit": STAGING_MEMORY,
+        }
+        with duckdb.connect(place, config=settings) as connection:
             writer = _Parquet(connection)
             yield writer
             for table in sorted(writer.tables):
