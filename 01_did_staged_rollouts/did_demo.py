@@ -100,7 +100,8 @@ import matplotlib.pyplot as plt
 result.plot()
 if args.out:
     plt.gcf().savefig(Path(args.out) / "did.png", dpi=130)
-plt.show() if plt.isinteractive() else plt.close("all")
+if "inline" not in plt.get_backend():  # a notebook shows what is open
+    plt.close("all")
 
 # %% [markdown]
 # ## (6) Break an assumption
