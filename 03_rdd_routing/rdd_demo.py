@@ -33,7 +33,7 @@ def show(name: str, draw: Callable[[], object]) -> None:
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             plt.savefig(options.out / f"{name}.png")
-        if plt.isinteractive():
+        if "inline" in plt.get_backend():  # a notebook
             plt.show()
         plt.close("all")
 
