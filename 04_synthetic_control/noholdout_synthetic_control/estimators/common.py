@@ -1,46 +1,42 @@
-"""What every estimator of this folder shares: read, fit, placebo, check, assemble."""
+"""What every estimator of this folder shares: read the launch, assemble the answer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.inference import critical_value
-from noholdout_shared.input import Missing, check_choice, check_level, resolve_replicates
+from noholdout_shared.input import check_choice, check_level
 
 from noholdout_synthetic_control.checks import Evidence, all_checks
-from noholdout_synthetic_control.inference import (
-    Placebos,
-    Uncertainty,
-    bootstrap_uncertainty,
-    donor_placebos,
-    group_placebos,
-    jackknife_uncertainty,
-    leave_one_out,
-    placebo_uncertainty,
-    rank_p,
-    rmspe_ratio,
+from noholdout_synthetic_control.estimators.study import (
+    INFERENCES,
+    Build,
+    InferenceName,
+    Options,
+    Study,
+    make_study,
 )
-from noholdout_synthetic_control.kernels.fits import (
-    EqualWeights,
-    Fit,
-    Problem,
-    Solver,
-)
-from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.estimators.tables import build_tables
+from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
+from noholdout_synthetic_control.kernels.fits import EqualWeights, Problem
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel, read_panel
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
-InferenceName = Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"]
-INFERENCES = ("by-design", "placebo", "placebo-regions", "jackknife", "bootstrap")
-DRAWS = 500
-NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
+__all__ = [
+    "Build",
+    "InferenceName",
+    "Launch",
+    "Options",
+    "assemble",
+    "equal_weights",
+    "make_study",
+    "read_launch",
+]
+
+
 TITLES = {
     "demeaned": "demeaned simplex",
     "classic": "classic simplex",
@@ -48,25 +44,6 @@ TITLES = {
     "augmented": "ridge-augmented simplex",
     "did": "difference-in-differences, equal weights",
 }
-NOT_MEASURED = Uncertainty(math.nan, math.nan, "not measured", np.empty(0))
-
-Build = Callable[[np.ndarray, int, np.ndarray], Problem]  # outcomes, n_pre, noise
-
-
-class Options(TypedDict, total=False):
-    """What every estimator takes beside the data; ``estimate`` documents each."""
-
-    solver: Solver
-    cluster: str | None
-    weights: str | None
-    cell_mean: bool
-    conf_level: float
-    seed: int
-    missing: Missing
-    inference: InferenceName
-    replicates: int | None
-    margin: float | None
-    jobs: int
 
 
 @dataclass(frozen=True)
@@ -78,23 +55,6 @@ class Launch:
     time: str
     treated: Sequence[Any]
     start: Any
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """One estimator's fit on one panel, with everything refitted that its answer rests on."""
-
-    problem: Problem
-    fit: Fit
-    placebos: Placebos
-    regions: Placebos | None
-    uncertainty: Uncertainty = NOT_MEASURED
-
-    def reference(self, design: str) -> Placebos:
-        """The placebos among which the treated side is ranked."""
-        if design == "placebo-regions" and self.regions is not None:
-            return self.regions
-        return self.placebos
 
 
 def read_launch(data: Any, launch: Launch, options: Options) -> Panel:
@@ -113,118 +73,6 @@ def read_launch(data: Any, launch: Launch, options: Options) -> Panel:
         cluster=options.get("cluster"),
         cell_mean=options.get("cell_mean", False),
         missing=options.get("missing", "refuse"),
-    )
-
-
-def design_of(panel: Panel, inference: str, *, jackknife: bool = True) -> str:
-    """The inference that the design calls for, unless another was asked.
-
-    Regions when one whole region got the launch; a jackknife when the treated are as many as the
-    donors or more (all but the pinned tenants) and the estimator allows one; placebos of the
-    donors otherwise.
-    """
-    whole = panel.groups is not None
-    if panel.groups is not None and panel.group_labels is not None:
-        hit = np.unique(panel.groups[panel.treated])
-        whole = hit.size == 1 and not np.isin(panel.groups[~panel.treated], hit).any()
-        others = np.unique(panel.groups[~panel.treated]).size
-        if not whole:
-            raise DesignError(
-                f"cluster was given, but the treated units aren't one whole region of it: they "
-                f"lie in {hit.size} of {others + hit.size - 1 if hit.size == 1 else others} "
-                "regions, beside units that weren't treated.",
-                "Placebo regions answer for a launch in one region.",
-                "Leave cluster out: placebos of single units or a jackknife then answer.",
-            )
-        if others < 3:
-            raise DesignError(
-                f"Only {others} other region{'s' if others != 1 else ''} can serve as placebo.",
-                "A spread needs three or more.",
-                "Leave cluster out, or add regions.",
-            )
-    if inference == "placebo-regions" and not whole:
-        raise DataError(
-            "inference 'placebo-regions' needs cluster: the column of the regions.",
-            "",
-            "Add --cluster, or use inference 'placebo'.",
-        )
-    if inference != "by-design":
-        return inference
-    if whole:
-        return "placebo-regions"
-    many = panel.treated.sum() >= max(panel.donors.size, 2)
-    return "jackknife" if many and jackknife else "placebo"
-
-
-@dataclass(frozen=True)
-class Study:
-    """A panel and how its uncertainty is to be measured, the same for every estimator on it."""
-
-    panel: Panel
-    noise: np.ndarray
-    design: str
-    draws: int
-    seed: int
-    conf_level: float
-
-    def analyse(self, build: Build, *, every_placebo: bool = True) -> Analysis:
-        """Fit one estimator's twin and its placebos: all, or those that the interval needs."""
-        panel, donors = self.panel, self.panel.donors
-        problem = build(panel.outcomes, panel.n_pre, self.noise)
-        fit = problem.fit(panel.target, donors)
-        regions, placebos = None, NO_PLACEBOS
-        if panel.groups is not None:
-            regions = group_placebos(problem, donors, panel.groups)
-        if every_placebo or self.design == "placebo":
-            placebos = donor_placebos(problem, donors)
-        analysis = Analysis(problem, fit, placebos, regions)
-        return replace(analysis, uncertainty=self.measure(analysis, self.design))
-
-    def measure(self, analysis: Analysis, design: str) -> Uncertainty:
-        """The uncertainty by one named inference."""
-        panel, fit, placebos = self.panel, analysis.fit, analysis.placebos
-        donors, target = panel.donors, panel.target
-        if design == "jackknife":
-            treated = np.flatnonzero(panel.treated)
-            return jackknife_uncertainty(panel.outcomes, fit, treated, donors)
-        if design == "bootstrap":
-            held = settled(analysis.problem, target, donors)
-            return bootstrap_uncertainty(
-                held, fit, target, donors, self.draws, self.seed, self.conf_level
-            )
-        df = len(placebos.fits) - 1
-        label = f"placebos of all {len(placebos.fits)} donors, t({df})"
-        if design == "placebo-regions" and analysis.regions is not None:
-            placebos, df = analysis.regions, len(analysis.regions.fits)
-            label = f"{df} placebo regions, t({df})"
-        return placebo_uncertainty(placebos, fit, target, donors, self.noise, df, label)
-
-    def row(self, effect: float, found: Uncertainty) -> dict[str, Any]:
-        """One line of a table that compares intervals."""
-        low, high, _ = found.bounds(effect, self.conf_level)
-        return {
-            "estimate": effect,
-            "std_error": found.std_error,
-            "conf_low": low,
-            "conf_high": high,
-            "df": found.df,
-        }
-
-
-def make_study(panel: Panel, options: Options, *, jackknife: bool = True) -> Study:
-    """Settle the inference and measure the units' own noise.
-
-    ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own.
-    """
-    inference = options.get("inference", "by-design")
-    asked = resolve_replicates(options.get("replicates"), inference, ("bootstrap",), DRAWS)
-    return Study(
-        panel,
-        own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),
-        design_of(panel, inference, jackknife=jackknife),
-        DRAWS if asked is None else asked,
-        options.get("seed", 0),
-        options.get("conf_level", 0.95),
     )
 
 
@@ -325,87 +173,6 @@ def estimand(panel: Panel) -> str:
     who = str(members[0]) if members.size == 1 else f"{members.size} treated units"
     periods = panel.times.size - panel.n_pre
     return f"mean effect on {who} over {periods} period{'s' if periods > 1 else ''} after launch"
-
-
-def build_tables(
-    study: Study,
-    analysis: Analysis,
-    dropped: np.ndarray,
-    method: str,
-    foils: Mapping[str, Build],
-) -> dict[str, pd.DataFrame]:
-    """The frames that scripts and pictures rely on."""
-    panel, fit, placebos = study.panel, analysis.fit, analysis.placebos
-    labels = panel.units[panel.donors]
-    shown = labels[: len(placebos.fits)]
-    periods = panel.times.size
-    tables = {
-        "weights": pd.DataFrame({"unit": labels, "weight": fit.weights}),
-        "path": path_table(study, analysis),
-        "placebos": placebo_table("unit", shown, placebos, panel.n_pre),
-        "leave_one_out": pd.DataFrame({"unit": labels, "estimate": dropped}),
-        "intervals": intervals_table(study, analysis),
-        "estimators": estimators_table(study, analysis, method, foils),
-        "placebo_gaps": pd.DataFrame(
-            {
-                "unit": np.repeat(shown, periods),
-                "time": np.tile(panel.times, len(placebos.fits)),
-                "gap": placebos.gaps.reshape(-1),
-            }
-        ),
-    }
-    if analysis.regions is not None and panel.groups is not None:
-        assert panel.group_labels is not None  # both or neither
-        names = panel.group_labels[np.unique(panel.groups[panel.donors])]
-        tables["placebo_regions"] = placebo_table("region", names, analysis.regions, panel.n_pre)
-    return tables
-
-
-def path_table(study: Study, analysis: Analysis) -> pd.DataFrame:
-    """Observed, synthetic and their gap by period, with the gap's pointwise interval."""
-    panel, fit, found = study.panel, analysis.fit, analysis.uncertainty
-    observed = panel.target @ panel.outcomes
-    reach = np.full(panel.times.size, math.nan)
-    if found.df > 0:
-        reach = found.path_std_error * critical_value(study.conf_level, found.df)
-    return pd.DataFrame(
-        {
-            "time": panel.times,
-            "observed": observed,
-            "synthetic": observed - fit.gap,
-            "gap": fit.gap,
-            "conf_low": fit.gap - reach,
-            "conf_high": fit.gap + reach,
-        }
-    )
-
-
-def placebo_table(name: str, labels: np.ndarray, placebos: Placebos, n_pre: int) -> pd.DataFrame:
-    """Every placebo's effect and how its gap after the launch compares with before."""
-    ratios = placebos.ratios(n_pre)
-    return pd.DataFrame({name: labels, "gap": placebos.effects, "rmspe_ratio": ratios})
-
-
-def intervals_table(study: Study, analysis: Analysis) -> pd.DataFrame:
-    """The interval by the design's inference first, then by the others that can be computed."""
-    effect = analysis.fit.effect
-    rows = [{"inference": study.design, **study.row(effect, analysis.uncertainty)}]
-    for name in ("placebo", "jackknife", "bootstrap"):
-        if name != study.design:
-            found = study.measure(analysis, name)
-            rows.append({"inference": name, **study.row(effect, found)})
-    return pd.DataFrame(rows)
-
-
-def estimators_table(
-    study: Study, analysis: Analysis, method: str, foils: Mapping[str, Build]
-) -> pd.DataFrame:
-    """The estimate beside the other estimators', all with the same inference."""
-    rows = [{"estimator": method, **study.row(analysis.fit.effect, analysis.uncertainty)}]
-    for name, build in foils.items():
-        other = study.analyse(build, every_placebo=False)
-        rows.append({"estimator": name, **study.row(other.fit.effect, other.uncertainty)})
-    return pd.DataFrame(rows)
 
 
 def equal_weights(outcomes: np.ndarray, n_pre: int, noise: np.ndarray) -> Problem:

@@ -1,0 +1,179 @@
+"""How uncertainty is measured on one panel, the same for every estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict, get_args
+
+import numpy as np
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.input import Missing, resolve_replicates
+
+from noholdout_synthetic_control.inference import (
+    Placebos,
+    Uncertainty,
+    bootstrap_uncertainty,
+    donor_placebos,
+    group_placebos,
+    jackknife_uncertainty,
+    placebo_uncertainty,
+)
+from noholdout_synthetic_control.kernels.fits import Fit, Problem, Solver
+from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.kernels.predictors import settled
+from noholdout_synthetic_control.panel import Panel
+
+InferenceName = Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"]
+INFERENCES = get_args(InferenceName)
+DRAWS = 500
+NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
+NOT_MEASURED = Uncertainty(math.nan, math.nan, "not measured", np.empty(0))
+
+Build = Callable[[np.ndarray, int, np.ndarray], Problem]  # outcomes, n_pre, noise
+
+
+class Options(TypedDict, total=False):
+    """What every estimator takes beside the data; ``estimate`` documents each."""
+
+    solver: Solver
+    cluster: str | None
+    weights: str | None
+    cell_mean: bool
+    conf_level: float
+    seed: int
+    missing: Missing
+    inference: InferenceName
+    replicates: int | None
+    margin: float | None
+    jobs: int
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One estimator's fit on one panel, with everything refitted that its answer rests on."""
+
+    problem: Problem
+    fit: Fit
+    placebos: Placebos
+    regions: Placebos | None
+    uncertainty: Uncertainty = NOT_MEASURED
+
+    def reference(self, design: str) -> Placebos:
+        """The placebos among which the treated side is ranked."""
+        if design == "placebo-regions" and self.regions is not None:
+            return self.regions
+        return self.placebos
+
+
+@dataclass(frozen=True)
+class Study:
+    """A panel and how its uncertainty is to be measured, the same for every estimator on it."""
+
+    panel: Panel
+    noise: np.ndarray
+    design: str
+    draws: int
+    seed: int
+    conf_level: float
+
+    def analyse(self, build: Build, *, every_placebo: bool = True) -> Analysis:
+        """Fit one estimator's twin and its placebos: all, or those that the interval needs."""
+        panel, donors = self.panel, self.panel.donors
+        problem = build(panel.outcomes, panel.n_pre, self.noise)
+        fit = problem.fit(panel.target, donors)
+        regions, placebos = None, NO_PLACEBOS
+        if panel.groups is not None:
+            regions = group_placebos(problem, donors, panel.groups)
+        if every_placebo or self.design == "placebo":
+            placebos = donor_placebos(problem, donors)
+        analysis = Analysis(problem, fit, placebos, regions)
+        return replace(analysis, uncertainty=self.measure(analysis, self.design))
+
+    def measure(self, analysis: Analysis, design: str) -> Uncertainty:
+        """The uncertainty by one named inference."""
+        panel, fit, placebos = self.panel, analysis.fit, analysis.placebos
+        donors, target = panel.donors, panel.target
+        if design == "jackknife":
+            treated = np.flatnonzero(panel.treated)
+            return jackknife_uncertainty(panel.outcomes, fit, treated, donors)
+        if design == "bootstrap":
+            held = settled(analysis.problem, target, donors)
+            return bootstrap_uncertainty(
+                held, fit, target, donors, self.draws, self.seed, self.conf_level
+            )
+        df = len(placebos.fits) - 1
+        label = f"placebos of all {len(placebos.fits)} donors, t({df})"
+        if design == "placebo-regions" and analysis.regions is not None:
+            placebos, df = analysis.regions, len(analysis.regions.fits)
+            label = f"{df} placebo regions, t({df})"
+        return placebo_uncertainty(placebos, fit, target, donors, self.noise, df, label)
+
+    def row(self, effect: float, found: Uncertainty) -> dict[str, Any]:
+        """One line of a table that compares intervals."""
+        low, high, _ = found.bounds(effect, self.conf_level)
+        return {
+            "estimate": effect,
+            "std_error": found.std_error,
+            "conf_low": low,
+            "conf_high": high,
+            "df": found.df,
+        }
+
+
+def design_of(panel: Panel, inference: str, *, jackknife: bool = True) -> str:
+    """The inference that the design calls for, unless another was asked.
+
+    Regions when one whole region got the launch; a jackknife when the treated are as many as the
+    donors or more (all but the pinned tenants) and the estimator allows one; placebos of the
+    donors otherwise.
+    """
+    whole = panel.groups is not None
+    if panel.groups is not None and panel.group_labels is not None:
+        hit = np.unique(panel.groups[panel.treated])
+        whole = hit.size == 1 and not np.isin(panel.groups[~panel.treated], hit).any()
+        others = np.unique(panel.groups[~panel.treated]).size
+        if not whole:
+            raise DesignError(
+                f"cluster was given, but the treated units aren't one whole region of it: they "
+                f"lie in {hit.size} of {others + hit.size - 1 if hit.size == 1 else others} "
+                "regions, beside units that weren't treated.",
+                "Placebo regions answer for a launch in one region.",
+                "Leave cluster out: placebos of single units or a jackknife then answer.",
+            )
+        if others < 3:
+            raise DesignError(
+                f"Only {others} other region{'s' if others != 1 else ''} can serve as placebo.",
+                "A spread needs three or more.",
+                "Leave cluster out, or add regions.",
+            )
+    if inference == "placebo-regions" and not whole:
+        raise DataError(
+            "inference 'placebo-regions' needs cluster: the column of the regions.",
+            "",
+            "Add --cluster, or use inference 'placebo'.",
+        )
+    if inference != "by-design":
+        return inference
+    if whole:
+        return "placebo-regions"
+    many = panel.treated.sum() >= max(panel.donors.size, 2)
+    return "jackknife" if many and jackknife else "placebo"
+
+
+def make_study(panel: Panel, options: Options, *, jackknife: bool = True) -> Study:
+    """Settle the inference and measure the units' own noise.
+
+    ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own.
+    """
+    inference = options.get("inference", "by-design")
+    asked = resolve_replicates(options.get("replicates"), inference, ("bootstrap",), DRAWS)
+    return Study(
+        panel,
+        own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),
+        design_of(panel, inference, jackknife=jackknife),
+        DRAWS if asked is None else asked,
+        options.get("seed", 0),
+        options.get("conf_level", 0.95),
+    )
