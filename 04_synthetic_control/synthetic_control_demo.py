@@ -39,8 +39,7 @@ print(f"true effect on task completion: {100 * true_effect:+.2f} points")
 # ## (2) The naive answers
 # Upgraded workspaces after against before: whatever else changed that month
 # is counted too. Upgraded against pinned after the launch: they were never
-# at the same level. And a textbook run on one upgraded workspace, whose
-# simplex without an intercept chases levels and noise.
+# at the same level.
 
 # %%
 after = telemetry["date"] >= start
@@ -85,14 +84,17 @@ print("verdict:", result.verdict)
 # %% [markdown]
 # ## (4) The estimate
 # The default twin: demeaned simplex weights on weekly means. Beside it the
-# classic one and plain difference-in-differences.
+# others, down to plain difference-in-differences.
 
 # %%
 print(result.summary())
 print()
-for name in ("demeaned", "classic", "did"):
-    other = measure(telemetry, treated, estimator=name)
-    print(f"{name:<9} {100 * other.estimate:+.2f} points")
+side_by_side = measure(telemetry, treated, estimator="all").tables["estimators"]
+for row in side_by_side.itertuples():
+    print(
+        f"{row.estimator:<14} {100 * row.estimate:+.2f} points, "
+        f"{100 * row.conf_low:+.2f} to {100 * row.conf_high:+.2f}"
+    )
 print()
 print(result.tables["weights"].nlargest(5, "weight").to_string(index=False))
 
