@@ -95,7 +95,9 @@ def normalised_qini_by_total(
 ) -> float:
     """causalml's ``qini_score``: mean height over the random line, as a share of the curve's end.
 
-    Meaningless when the average effect is near zero, since that is what it divides by.
+    Meaningless when the average effect is near zero, since that is what it divides by. Before the
+    first control row the curve is the treated's sum here and a straight line there, a difference
+    of the order of one row.
     """
     ranking = rank(np.asarray(score, dtype=float))
     curve = qini_curve(outcome, treatment, score)

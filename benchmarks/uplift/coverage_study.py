@@ -14,7 +14,7 @@ fresh users with their true effects; of the headline, the chosen users' own mean
 misses the range [0.93, 0.97] when its 99.9% Monte Carlo interval excludes it. Learners are linear
 by default (the T- and the X-learner are then the same); ``--model boosting`` runs the default.
 
-    python benchmarks/uplift/coverage_study.py --replications 1000 --seed 1 --jobs 1
+    python benchmarks/uplift/coverage_study.py --replications 500 --seed 1
 """
 
 from __future__ import annotations
