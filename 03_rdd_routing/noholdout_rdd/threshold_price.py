@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -65,9 +66,15 @@ class _Curve:
         """Noise of the average, one value a cluster or row."""
         return self.effect_scores + self.slope_scores * shift / 2
 
+    @cached_property
+    def _moments(self) -> tuple[float, float, float]:
+        level, steep = self.effect_scores, self.slope_scores
+        return float(level @ level), float(level @ steep), float(steep @ steep)
+
     def std_error(self, shift: float) -> float:
         """Standard error of the average."""
-        return float(np.sqrt(self.scores(shift) @ self.scores(shift)))
+        own, cross, slope = self._moments
+        return float(np.sqrt(max(own + shift * cross + shift**2 / 4 * slope, 0.0)))
 
     def bias(self, shift: float) -> float:
         """Largest bias of the average: both lines bend by at most ``bend``."""
