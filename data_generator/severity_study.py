@@ -121,7 +121,9 @@ def row(
         verdicts.count("refused"),
         sum(silent),
     )
-    return dict(zip(COLUMNS, values, strict=True))
+    # An empty cell where every run was refused: there is no number.
+    shown = ["" if value != value else value for value in values]
+    return dict(zip(COLUMNS, shown, strict=True))
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ GAIN = {
     "synthetic-control-contaminated-donors": -0.5,
     "synthetic-control-launch-week-shock": 0.7 * 7 / 30,
     "synthetic-control-everyone": 1.0,
-    "uplift-confounded-assignment": 0.23,
+    "uplift-confounded-assignment": 0.26,
 }
 
 
