@@ -16,6 +16,7 @@ FILE = Path(__file__).with_name("check_rates.json")
 SEVERITY = 3.0  # that is shown: bias of 3 standard errors, or a trap's largest below
 N_USERS = 50_000
 CLEAN = "clean"
+VERDICT = "verdict"
 UNBROKEN = (CLEAN, "null")
 
 
@@ -26,8 +27,9 @@ class CheckRate:
     Parameters
     ----------
     scenario, severity, n_users
-        The violation that it catches most often, how large it was (bias over standard error) and
-        in how much data; ``None`` and ``nan`` when no violation was measured.
+        The violation that a check catches most often (of the verdict: all together), how large
+        it was (bias over standard error) and in how much data; ``None`` and ``nan`` when no
+        measured violation sets it off.
     fired, runs
         It fired in that many of that many data sets with the violation.
     false_alarms, clean_runs
@@ -47,7 +49,7 @@ class CheckRate:
         """``finds 96 of 100 violations of this size (…); false alarm 4 in 100``."""
         alarm = f"false alarm {self.false_alarms} in {self.clean_runs:,}"
         if self.scenario is None:
-            return f"measured: {alarm}; how often it finds a violation isn't measured yet"
+            return f"measured: {alarm}; none of the measured violations set it off"
         return (
             f"measured: finds {self.fired} of {self.runs:,} violations of {self.severity:g} "
             f"standard errors ({self.scenario}); {alarm}"
@@ -72,12 +74,22 @@ def _rate(rows: list[dict[str, Any]]) -> CheckRate | None:
     clean = next((row for row in rows if row["scenario"] == CLEAN), None)
     if clean is None:
         return None
-    traps = [row for row in rows if row["scenario"] not in UNBROKEN and row["fired"] > 0]
+    traps = [row for row in rows if row["scenario"] not in UNBROKEN]
     reached: dict[str, float] = {}
     for row in traps:
         if row["severity"] <= SEVERITY:
             reached[row["scenario"]] = max(row["severity"], reached.get(row["scenario"], 0.0))
     traps = [row for row in traps if row["severity"] == reached.get(row["scenario"])]
+    if rows[0]["check"] == VERDICT and traps:
+        # The worst and the best trap together: the best alone would flatter a verdict.
+        traps = [
+            {
+                "scenario": f"{len(traps)} kinds together",
+                "severity": max(row["severity"] for row in traps),
+                "fired": sum(row["fired"] for row in traps),
+                "runs": sum(row["runs"] for row in traps),
+            }
+        ]
     best = max(traps, key=lambda row: row["fired"] / row["runs"], default=None)
     # A trap on which it fires no more often than on clean data isn't one that it catches.
     if best is not None and best["fired"] / best["runs"] <= clean["fired"] / clean["runs"]:
