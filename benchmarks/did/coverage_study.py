@@ -162,7 +162,8 @@ def main() -> None:
     table = pd.DataFrame(lines)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(args.out, index=False)
-    print(table[table["missed"].eq(True)].to_string(index=False) or "no target missed")
+    missed = table[table["missed"].eq(True)]
+    print("no target missed" if missed.empty else missed.to_string(index=False))
 
 
 if __name__ == "__main__":
