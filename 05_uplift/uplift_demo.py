@@ -6,6 +6,7 @@
 
 # %% (1) make the data, print the truth
 import argparse
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -129,14 +130,15 @@ if "inline" not in plt.get_backend():  # a notebook shows what is open
 # %%
 broken = measure(users, "opt_in_agent_mode", model="linear")
 check = broken.check("randomised_assignment")
-print(f"verdict: {broken.verdict}\n{check.name}: {check.status}. {check.message}")
+print(f"verdict: {broken.verdict}")
+print(textwrap.fill(f"{check.name}: {check.status}. {check.message}", 80))
 
 # %% [markdown]
 # If one user's prompt changes what another user sees, no row shows it. All
 # that can be said is how large that would have to be.
 
 # %%
-print(result.check("no_interference").message)
+print(textwrap.fill(result.check("no_interference").message, 80))
 
 # %% [markdown]
 # ## (7) In plain words
