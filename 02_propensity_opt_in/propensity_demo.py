@@ -8,6 +8,7 @@
 # %%
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -75,7 +76,8 @@ columns = {
 doubly_robust = propensity.estimate(users, **columns)
 for check in doubly_robust.checks:
     print(f"{check.status:<17} {check.name}")
-print(doubly_robust.tables["balance"].round(3).to_string(index=False))
+balance = doubly_robust.tables["balance"].set_index("covariate").round(3)
+print(balance[["smd_before", "smd_after"]].to_string())
 show(doubly_robust.plot(), "propensity.png")
 
 # %% [markdown]
@@ -118,7 +120,7 @@ print(f"verdict   {doubly_robust.verdict}")
 # %%
 blind = propensity.estimate(users, **{**columns, "covariates": ["signup_week", "query_confidence"]})
 print(f"without the tier: {100 * blind.estimate:+.2f} points, verdict {blind.verdict}")
-print(blind.check("hidden_confounder").message)
+print(textwrap.fill(blind.check("hidden_confounder").message, 80))
 
 # %% [markdown]
 # Then no overlap: suppose that every heavy user got agent mode by default. The
@@ -129,7 +131,7 @@ heavy = users["engagement_tier"] == "heavy"
 forced = users[~heavy | (users["opt_in_agent_mode"] == 1)]
 no_overlap = propensity.estimate(forced, **columns)
 print(f"verdict {no_overlap.verdict}")
-print(no_overlap.check("separation").message)
+print(textwrap.fill(no_overlap.check("separation").message, 80))
 
 # %% [markdown]
 # ## 7. In plain words
