@@ -107,6 +107,11 @@ def estimate(
         Level of the interval; the margin of "not worse than -margin"; seed of the bootstrap;
         processes (nothing here is slow enough to need several).
 
+    Returns
+    -------
+    SyntheticControlEstimate
+        The effect with its interval, checks, verdict, and the tables that its pictures draw.
+
     Raises
     ------
     DataError

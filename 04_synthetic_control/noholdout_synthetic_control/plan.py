@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,8 @@ class HoldoutPlan:
                 if reached.any()
                 else f"no design here finds an effect of {self.effect:g}; the largest is shown"
             )
-        lines += ["", f"Pin (drawn by lot{'; ' + enough if enough else ''}): {names}"]
+        told = f"Pin (drawn by lot{'; ' + enough if enough else ''}): {names}"
+        lines += ["", *textwrap.wrap(told, 80)]
         return "\n".join(lines)
 
 
