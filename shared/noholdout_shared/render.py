@@ -146,7 +146,13 @@ def _with_rate(text: Text, estimate: Estimate, name: str) -> Text:
 
 def summary_text(estimate: Estimate, width: int = 80) -> str:
     """The estimate as plain text of at most ``width`` columns."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        legacy_windows=False,
+        force_jupyter=False,
+    )
     with console.capture() as capture:
         console.print(renderable(estimate))
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
