@@ -2,13 +2,16 @@
 
 For workspace i on day t::
 
-    p0[i, t] = 0.55 + level[i] + weekday[t] + common[t]
+    p0[i, t] = 0.55 + level[i] + weekday[t] + season[t] + common[t]
                + drift[i] (t - 45) / 90 + loading[i] slow[t] + shock[i, t]
     p1[i, t] = p0[i, t] + 0.05                      from day 90 on, where upgraded
     tasks    ~ Poisson(size[i] weekday_load[t]),  completed ~ Binomial(tasks, p)
 
 ``shock`` is a first-order autoregression of each workspace's own, ``common`` one that all share,
-``slow`` a persistent factor to which workspaces respond differently.
+``slow`` a persistent factor to which workspaces respond differently. ``season`` is the rise of a
+year's first months, shared by all: comparing after with before calls it an effect::
+
+    season[t] = -0.03 cos(pi t / 120)
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ MEAN = 0.55
 LEVEL_SD, LEVEL_MAX = 0.06, 0.15
 WEEKDAY = np.array([0.010, 0.012, 0.008, 0.004, -0.004, -0.018, -0.012])
 WEEKDAY_LOAD = np.array([1.10, 1.15, 1.15, 1.10, 1.00, 0.75, 0.75])
+SEASON_RISE = 0.06
 COMMON_SD, COMMON_RHO = 0.012, 0.8
 DRIFT_SD = 0.02
 SLOW_SD, SLOW_RHO = 0.015, 0.97
@@ -125,11 +129,16 @@ def _old_model(seed: int, count: int) -> np.ndarray:
     return np.asarray(
         MEAN
         + level[:, None]
-        + (WEEKDAY[day % 7] + common)[None, :]
+        + (WEEKDAY[day % 7] + season(day) + common)[None, :]
         + np.outer(drift, drift_position(day))
         + np.outer(loading, slow)
         + shock
     )
+
+
+def season(day: np.ndarray) -> np.ndarray:
+    """A smooth rise of six points over the 120 days, zero in the middle."""
+    return np.asarray(-SEASON_RISE / 2 * np.cos(np.pi * day / N_DAYS))
 
 
 def drift_position(day: np.ndarray) -> np.ndarray:

@@ -179,7 +179,7 @@ def _least_variance(
     b = np.concatenate([-moved[-1], moved[-1], [bias_limit]])
     level = np.append(slope[:-1], np.zeros(n_bends))
     x0 = np.append(start, np.abs(moved.T @ np.append(start, 1.0)))
-    found = optimize.minimize(  # type: ignore[call-overload]
+    found = optimize.minimize(
         objective,
         x0,
         jac=gradient,
