@@ -12,7 +12,6 @@ from noholdout_shared.render import effect_text
 
 from noholdout_did.inference import Errors, covariance_parts, std_errors, studentised_draws, sup_t
 from noholdout_did.kernels.group_time import Linear, stack
-from noholdout_did.kernels.honest import fixed_length
 from noholdout_did.kernels.leads import Leads, mean_weights
 from noholdout_did.kernels.moments import Moments
 
@@ -156,6 +155,9 @@ def sensitivity_table(
     -------
     Columns ``restriction`` (relative_magnitudes, smoothness), ``m``, ``conf_low``, ``conf_high``.
     """
+    # Imported here: scipy.optimize would add a third to a small file's start-up time.
+    from noholdout_did.kernels.honest import fixed_length
+
     estimate = float(target.value[0])
     se = float(std_errors(data, target, errors)[0][0])
     rows: list[tuple[str, float, float, float]] = []

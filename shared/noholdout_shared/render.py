@@ -7,7 +7,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -160,6 +159,8 @@ def summary_text(estimate: Estimate, width: int = 80) -> str:
 
 def summary_html(estimate: Estimate) -> str:
     """The estimate as an HTML fragment; every text is escaped."""
+    from jinja2 import Environment, PackageLoader
+
     environment = Environment(loader=PackageLoader("noholdout_shared"), autoescape=True)
     template = environment.get_template("estimate.html")
     return template.render(estimate=estimate, rows=headline_rows(estimate))
