@@ -46,13 +46,13 @@ class CheckRate:
 
     @property
     def text(self) -> str:
-        """``finds 96 of 100 violations of this size (…); false alarm 4 in 100``."""
+        """``finds 96 of 100 violations of 3 SE (did-pre-trends); false alarm 4 in 100``."""
         alarm = f"false alarm {self.false_alarms} in {self.clean_runs:,}"
         if self.scenario is None:
-            return f"measured: {alarm}; none of the measured violations set it off"
+            return f"{alarm}; no violation measured so far sets it off"
         return (
-            f"measured: finds {self.fired} of {self.runs:,} violations of {self.severity:g} "
-            f"standard errors ({self.scenario}); {alarm}"
+            f"finds {self.fired} of {self.runs:,} violations of {self.severity:g} SE "
+            f"({self.scenario}); {alarm}"
         )
 
 

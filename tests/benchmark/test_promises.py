@@ -74,11 +74,10 @@ def test_a_check_names_the_violation_that_it_catches_most_often(tmp_path: Path) 
     write(tmp_path / "rates.json")
     rates = check_rates.load_rates(tmp_path / "rates.json")
     assert rates["did", "trend"].text == (
-        "measured: finds 96 of 100 violations of 3 standard errors (did-pre-trends); "
-        "false alarm 4 in 100"
+        "finds 96 of 100 violations of 3 SE (did-pre-trends); false alarm 4 in 100"
     )
     # one that fires no more often than on clean data catches nothing
-    assert "none of the measured" in rates["did", "idle"].text
+    assert "no violation measured so far" in rates["did", "idle"].text
     assert check_rates.load_rates(tmp_path / "absent.json") == {}
 
 
@@ -91,7 +90,7 @@ def test_rates_stand_beside_the_check_and_the_verdict(
     found = DESIGNS["did"].run(generate(n_users=3000, seed=1), 1)
     # 96 of 100 pre-trends and 50 of 100 others: the verdict stands for both
     text = " ".join(found.summary().split())
-    assert f"verdict {found.verdict} (measured: finds 146 of 200 violations" in text
+    assert f"verdict {found.verdict} (finds 146 of 200 violations" in text
     plain = {check["name"]: check for check in found.to_dict()["checks"]}
     assert plain["clusters"]["measured"]["false_alarms"] == 5
     assert plain["parallel_trends"]["measured"] is None
