@@ -18,6 +18,13 @@ N_USERS = 50_000
 CLEAN = "clean"
 VERDICT = "verdict"
 UNBROKEN = (CLEAN, "null")
+MEASURED = {
+    "Difference-in-differences: group-time": "did",
+    "Propensity scores: cross-fitted AIPW": "propensity",
+    "Regression discontinuity: local linear, robust": "rdd",
+    "Synthetic control: demeaned simplex": "synthetic_control",
+    "Uplift: X-learner": "uplift",
+}
 
 
 @dataclass(frozen=True)
@@ -105,19 +112,16 @@ def _rate(rows: list[dict[str, Any]]) -> CheckRate | None:
     )
 
 
-def check_rate(method: str, check: str) -> CheckRate | None:
-    """The measured rate of a method's check, or ``None`` where it wasn't measured.
+def check_rate(estimator: str, check: str) -> CheckRate | None:
+    """The measured rate of a check, or ``None`` where it wasn't measured.
 
     Parameters
     ----------
-    method
-        ``did``, ``propensity``, ``rdd``, ``synthetic_control`` or ``uplift``.
+    estimator
+        ``Estimate.method``. Only the defaults were measured: another estimator's checks may be as
+        good, but no number says so.
+    check
+        Its name, or ``verdict``.
     """
-    return load_rates().get((method, check))
-
-
-def method_of(estimate: object) -> str:
-    """The method whose package the estimate's type belongs to; empty for the shared type."""
-    package = type(estimate).__module__.partition(".")[0]
-    name = package.removeprefix("noholdout_")
-    return "" if name in ("shared", package) else name
+    method = MEASURED.get(estimator)
+    return None if method is None else load_rates().get((method, check))

@@ -104,11 +104,11 @@ class Estimate:
     def measured(self, check: str) -> dict[str, Any] | None:
         """How often that check, or the ``verdict``, finds a violation and how often it cries wolf.
 
-        ``None`` where the benchmark hasn't measured it.
+        ``None`` where the benchmark hasn't measured it for this estimator.
         """
-        from noholdout_shared.check_rates import check_rate, method_of
+        from noholdout_shared.check_rates import check_rate
 
-        rate = check_rate(method_of(self), check)
+        rate = check_rate(self.method, check)
         return None if rate is None else vars(rate) | {"text": rate.text}
 
     def with_margin(self, margin: float | None) -> Self:

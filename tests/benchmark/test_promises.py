@@ -103,3 +103,10 @@ def test_the_file_that_ships_can_be_read() -> None:
     for rate in rates.values():
         assert 0 <= rate.false_alarms <= rate.clean_runs
         assert 0 <= rate.fired <= rate.runs or rate.scenario is None
+
+
+def test_only_the_measured_estimators_show_rates() -> None:
+    data = generate(n_users=3000, seed=1)
+    shown = {method: design.run(data, 1) for method, design in DESIGNS.items()}
+    assert {found.method: method for method, found in shown.items()} == check_rates.MEASURED
+    assert check_rates.check_rate("Synthetic control: interrupted time series", "verdict") is None

@@ -31,7 +31,7 @@ TREE = load_tree()
         ({"rollout": "threshold"}, "rdd"),
         ({"goal": "whom"}, "uplift"),
         ({"experiment": "yes"}, "plain"),
-        ({"donors": "none"}, "no_control"),
+        ({"donors": "none"}, "interrupted_time_series"),
         ({"goal": "whom", "rollout": "waves"}, "did"),
         ({"rollout": "waves", "before": "no"}, "propensity"),
         ({"rollout": "threshold", "gaming": "yes", "reasons": "hidden"}, "hidden_reasons"),
@@ -123,7 +123,7 @@ def test_json_is_one_object() -> None:
 def test_an_open_question_is_asked() -> None:
     path = walk(TREE, {}, lambda question: question.keys[-1])
     assert [step.answer.key for step in path.steps] == ["whom", "no", "everyone", "none"]
-    assert path.outcome.id == "no_control"
+    assert path.outcome.id == "interrupted_time_series"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
