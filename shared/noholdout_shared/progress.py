@@ -40,7 +40,12 @@ def track(items: Iterable[T], label: str, *, total: int | None = None) -> Iterat
     started = time.monotonic()
     # On a terminal, text printed meanwhile goes above the bar; redirected text stays where it is.
     redirect = sys.stdout.isatty()
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect)
+    bar = Progress(
+        *columns,
+        console=Console(stderr=True, force_jupyter=False),
+        transient=True,
+        redirect_stdout=redirect,
+    )
     task = bar.add_task(label, total=total)
     shown = False
     try:
