@@ -20,9 +20,9 @@ from noholdout_data_generator.truth import UserTruth, telemetry_truth
 from noholdout_data_generator.users import BLOCK
 
 Format = Literal["csv", "parquet"]
-# Above this many users the Parquet rows are staged on disk instead of in memory.
-IN_MEMORY_USERS = 1_000_000
-STAGING_MEMORY = "1GB"
+# Parquet is written in parts of so many blocks (half a million rows), then put together.
+PART_BLOCKS = 8
+MEMORY = "1GB"
 
 
 class Writer(Protocol):
@@ -72,7 +72,7 @@ def write(
     label = "Drawing users" if progress else ""
     total = -(-n_users // BLOCK)
     open_writer = _csv_writer if format == "csv" else _parquet_writer
-    with open_writer(folder, n_users) as writer:
+    with open_writer(folder) as writer:
         for users, own in track(blocks, label, total=total):
             writer.add("users", users)
             writer.add("truth_users", own)
@@ -111,41 +111,78 @@ class _Csv:
 
 
 class _Parquet:
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, parts: Path) -> None:
         self.connection = connection
-        self.tables: set[str] = set()
+        self.parts = parts
+        self.waiting: dict[str, list[pd.DataFrame]] = {}
+        self.written: dict[str, int] = {}
 
     def add(self, table: str, piece: pd.DataFrame) -> None:
-        # Text as plain objects: DuckDB reads them whatever pandas' own text type is.
-        text = dict.fromkeys(piece.select_dtypes(["object", "string"]).columns, object)
-        self.connection.register("piece", piece.astype(text))
-        if table in self.tables:
-            self.connection.execute(f"INSERT INTO {table} SELECT * FROM piece")
-        else:
-            self.tables.add(table)
-            self.connection.execute(f"CREATE TABLE {table} AS SELECT * FROM piece")
+        waiting = self.waiting.setdefault(table, [])
+        waiting.append(piece)
+        if len(waiting) == PART_BLOCKS:
+            self.flush(table)
+
+    def flush(self, table: str) -> None:
+        """Write what waits as one more part."""
+        if not self.waiting[table]:
+            return
+        rows = pd.concat(self.waiting[table], ignore_index=True)
+        self.waiting[table].clear()
+        # DuckDB reads a few different texts many times faster as categories than as objects.
+        texts = rows.select_dtypes(["object", "string"]).columns
+        rows = rows.astype(dict.fromkeys(texts, "category"))
+        plain = ", ".join(f"{name}::VARCHAR AS {name}" for name in texts)
+        self.connection.register("piece", rows)
+        part = self.written.get(table, 0)
+        self.written[table] = part + 1
+        self._copy(
+            f"SELECT * {f'REPLACE ({plain})' if plain else ''} FROM piece",
+            self.parts / f"{table}_{part:06d}.parquet",
+        )
         self.connection.unregister("piece")
+
+    def finish(self, folder: Path) -> None:
+        """Put each table's parts together."""
+        for table in self.waiting:
+            self.flush(table)
+            parts = sorted(self.parts.glob(f"{table}_*.parquet"))
+            whole = folder / f"{table}.parquet"
+            if len(parts) == 1:
+                parts[0].replace(whole)
+                continue
+            names = ", ".join(_quoted(part) for part in parts)
+            self._copy(f"SELECT * FROM read_parquet([{names}])", whole)
+            for part in parts:
+                part.unlink()
+
+    def _copy(self, query: str, path: Path) -> None:
+        self.connection.execute(f"COPY ({query}) TO {_quoted(path)} (FORMAT parquet)")
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("'", "''")
+    return f"'{text}'"
 
 
 @contextmanager
-def _csv_writer(folder: Path, n_users: int) -> Iterator[Writer]:
+def _csv_writer(folder: Path) -> Iterator[Writer]:
     yield _Csv(folder)
 
 
 @contextmanager
-def _parquet_writer(folder: Path, n_users: int) -> Iterator[Writer]:
+def _parquet_writer(folder: Path) -> Iterator[Writer]:
     import duckdb
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".staging-") as staging:
-        place = ":memory:" if n_users <= IN_MEMORY_USERS else str(Path(staging) / "rows.duckdb")
-        # One thread keeps the order of rows, and so the bytes.
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": 1,
-            "memory_limit": STAGING_MEMORY,
-        }
-        with duckdb.connect(place, config=settings) as connection:
-            writer = _Parquet(connection)
-            yield writer
-            for table in sorted(writer.tables):
-                path = str(folder / f"{table}.parquet").replace("'", "''")
-                connection.execute(f"COPY {table} TO '{path}' (FORMAT parquet)")
+    # One thread keeps the order of rows, and so the bytes.
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 1,
+        "memory_limit": MEMORY,
+    }
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".parts-") as parts,
+        duckdb.connect(config=settings) as connection,
+    ):
+        writer = _Parquet(connection, Path(parts))
+        yield writer
+        writer.finish(folder)

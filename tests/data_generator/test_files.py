@@ -35,14 +35,17 @@ def test_same_seed_same_bytes(tmp_path: Path, format: Any) -> None:
     assert all(a[name] != c[name] for name in a)
 
 
-def test_staging_on_disk_gives_the_same_bytes(tmp_path: Path, monkeypatch: Any) -> None:
+def test_parts_put_together_hold_the_same_rows(tmp_path: Path, monkeypatch: Any) -> None:
     import importlib
 
     module = importlib.import_module("noholdout_data_generator.write")
-    write(tmp_path / "memory", n_users=70_000, seed=4, format="parquet")
-    monkeypatch.setattr(module, "IN_MEMORY_USERS", 1_000)
-    write(tmp_path / "disk", n_users=70_000, seed=4, format="parquet")
-    assert digests(tmp_path / "memory") == digests(tmp_path / "disk")
+    write(tmp_path / "one", n_users=140_000, seed=4, format="parquet")
+    monkeypatch.setattr(module, "PART_BLOCKS", 1)
+    write(tmp_path / "three", n_users=140_000, seed=4, format="parquet")
+    for name in ("users", "truth_users"):
+        one, three = (pd.read_parquet(tmp_path / f / f"{name}.parquet") for f in ("one", "three"))
+        pd.testing.assert_frame_equal(one, three)
+    assert sorted(digests(tmp_path / "three")) == sorted(digests(tmp_path / "one"))
 
 
 def test_more_users_leave_the_first_ones_as_they_are() -> None:
