@@ -6,12 +6,17 @@ from noholdout.benchmark.registry import Entry, Kind
 
 
 def _ours(
-    design: str, scored: str, label: str = "", slow: bool = False, **options: str | float
+    design: str,
+    scored: str,
+    label: str = "",
+    slow: bool = False,
+    reveals: str | None = None,
+    **options: str | float | list[str],
 ) -> Entry:
     kind: Kind = "alternative" if label else "default"
     name = f"{design}:{label}" if label else design
     call = f"noholdout_{design}:estimate"
-    return Entry(name, design, kind, call, scored, options, slow=slow)
+    return Entry(name, design, kind, call, scored, options, slow=slow, reveals=reveals)
 
 
 def _foil(name: str, design: str, estimand: str, function: str, slow: bool = False) -> Entry:
@@ -34,30 +39,32 @@ CATALOGUE: tuple[Entry, ...] = (
     _ours("did", "simple", "imputation", estimator="imputation"),
     _ours("did", "simple", "two-stage", estimator="two-stage"),
     _ours("did", "simple", "sun-abraham", estimator="sun-abraham"),
-    _ours("did", "simple", "bootstrap", slow=True, inference="bootstrap"),
+    _ours("did", "simple", "bootstrap", inference="bootstrap"),
+    _ours("did", "simple", "told-tier", reveals="did-composition", covariates=["engagement_tier"]),
     _foil("before-after", "did", "simple", "before_after"),
     _peer("csdid", "did", "simple", "did:csdid"),
     _peer("diff-diff", "did", "simple", "did:diff_diff"),
     _ours("propensity", "ate"),
-    _ours("propensity", "ate", "ipw", estimator="ipw"),
-    _ours("propensity", "ate", "regression", estimator="regression"),
-    _ours("propensity", "att", "aipw-att", estimand="att"),
-    _ours("propensity", "att", "ipw-att", estimator="ipw", estimand="att"),
-    _ours("propensity", "ate", "entropy-balancing", estimator="entropy-balancing"),
+    _ours("propensity", "ate", "ipw", slow=True, estimator="ipw"),
+    _ours("propensity", "ate", "regression", slow=True, estimator="regression"),
+    _ours("propensity", "att", "aipw-att", slow=True, estimand="att"),
+    _ours("propensity", "att", "ipw-att", slow=True, estimator="ipw", estimand="att"),
+    _ours("propensity", "ate", "entropy-balancing", slow=True, estimator="entropy-balancing"),
     _ours("propensity", "att", "matching-att", slow=True, estimator="matching", estimand="att"),
     _foil("opted-in", "propensity", "ate", "treated_untreated"),
     _peer("doubleml", "propensity", "ate", "propensity:doubleml"),
     _peer("causalinference", "propensity", "ate", "propensity:causalinference"),
     _ours("rdd", "at_cutoff"),
-    _ours("rdd", "at_cutoff", "conventional", inference="conventional"),
-    _ours("rdd", "at_cutoff", "honest", inference="honest"),
+    _ours("rdd", "at_cutoff", "conventional", slow=True, inference="conventional"),
+    _ours("rdd", "at_cutoff", "honest", slow=True, inference="honest"),
+    _ours("rdd", "at_cutoff", "told-flag", reveals="rdd-overrides", treatment="routed_to_premium"),
     _foil("two-sides", "rdd", "at_cutoff", "two_sides"),
     _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust"),
     _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust", "conventional", row="Conventional"),
     _ours("synthetic_control", "att"),
-    _ours("synthetic_control", "att", "classic", estimator="classic"),
+    _ours("synthetic_control", "att", "classic", slow=True, estimator="classic"),
     _ours("synthetic_control", "att", "did", estimator="did"),
-    _ours("synthetic_control", "att", "synthetic-did", estimator="synthetic-did"),
+    _ours("synthetic_control", "att", "synthetic-did", slow=True, estimator="synthetic-did"),
     _ours("synthetic_control", "att", "augmented", slow=True, estimator="augmented"),
     _ours("synthetic_control", "att", "bootstrap", slow=True, inference="bootstrap"),
     _foil("after-before", "synthetic_control", "att", "treated_before_after"),

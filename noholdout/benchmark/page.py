@@ -13,7 +13,7 @@ from noholdout_shared.errors import DataError
 
 from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap
 from noholdout.benchmark.promises import promises
-from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading
+from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading, where
 from noholdout.files import figure_bytes, require_folder
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _promises(board: pd.DataFrame) -> list[dict[str, str]]:
         low, high = shape.format(row["low"]), shape.format(row["high"])
         rows.append(
             {
-                "where": heading(row["design"], row["scenario"], row["severity"]),
+                "where": where(row),
                 "n_users": f"{row['n_users']:,}",
                 "promise": f"{row['promise']} {row['promised']}",
                 "achieved": shape.format(row["achieved"]),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from noholdout.benchmark.arena import CLEAN, PROMISE, PROMISE_SEVERITY, traps
+from noholdout.benchmark.catalogue import CATALOGUE
 from noholdout.benchmark.scores import share_interval
 
 MC_LEVEL = 0.999
@@ -17,6 +18,7 @@ COVERAGE_OF = {"synthetic_control": (0.93, 0.97)}  # few donors: its placebo p-v
 RMSE_RATIO = 1.05
 RMSE_RATIO_OF = {"synthetic_control": 1.10}
 SOUND = 0.90
+WHERE = ("design", "scenario", "severity", "n_users", "estimator")
 
 
 def promises(board: pd.DataFrame) -> pd.DataFrame:
@@ -30,34 +32,35 @@ def promises(board: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``design, scenario, n_users, promise, promised, achieved, low, high, runs, kept``. ``low``
-        and ``high`` are the 99.9% Monte Carlo interval. ``kept`` is ``yes``, ``no``, or ``open``:
-        the figure is on the wrong side, but its interval reaches the right one.
+        ``design, scenario, severity, n_users, estimator, promise, promised, achieved, low, high,
+        runs, kept``. ``low`` and ``high`` are the 99.9% Monte Carlo interval. ``kept`` is ``yes``,
+        ``no``, or ``open``: the figure is on the wrong side, but its interval reaches the right
+        one.
     """
     rows: list[dict[str, Any]] = []
-    ours = board[(board["kind"] == "default") & (board["runs"] > board["failed"])]
-    for row in ours.to_dict("records"):
-        where = {name: row[name] for name in ("design", "scenario", "severity", "n_users")}
-        if row["scenario"] == CLEAN:
+    told = {entry.name: entry.reveals for entry in CATALOGUE if entry.reveals is not None}
+    ours = board["estimator"].isin(told) | (board["kind"] == "default")
+    for row in board[ours & (board["runs"] > board["failed"])].to_dict("records"):
+        where = {name: row[name] for name in WHERE}
+        if row["estimator"] in told:
+            if told[row["estimator"]] == row["scenario"] and _at_promise(row):
+                rows.append(where | _silent(row))
+        elif row["scenario"] == CLEAN:
             cell = board[
                 (board["design"] == row["design"])
                 & (board["scenario"] == CLEAN)
                 & (board["n_users"] == row["n_users"])
             ]
             rows += [where | found for found in _clean(row, cell)]
-        elif _promised(row):
+        elif traps()[row["scenario"]].revealable and _at_promise(row):
             rows.append(where | _silent(row))
     return pd.DataFrame(rows)
 
 
-def _promised(row: Mapping[Any, Any]) -> bool:
-    trap = traps().get(row["scenario"])
-    return (
-        trap is not None
-        and trap.design != "all"
-        and trap.revealable
-        and row["severity"] in (PROMISE_SEVERITY, *trap.at((PROMISE_SEVERITY,)))
-    )
+def _at_promise(row: Mapping[Any, Any]) -> bool:
+    """Whether the row is of a trap at the severity that counts for the promise."""
+    trap = traps()[row["scenario"]]
+    return trap.design != "all" and row["severity"] in trap.at((PROMISE_SEVERITY,))
 
 
 def _clean(row: Mapping[Any, Any], cell: pd.DataFrame) -> Sequence[dict[str, Any]]:

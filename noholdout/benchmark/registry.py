@@ -43,6 +43,9 @@ class Entry:
         The distribution whose version belongs to the result.
     slow
         Fits take more than 50 ms, so it gets as many runs as rivals do.
+    reveals
+        The trap for which its options are there: it meets that one and the clean product, and
+        what the project promises of a default in a trap is promised of it there.
     """
 
     name: str
@@ -53,6 +56,11 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
     slow: bool = False
+    reveals: str | None = None
+
+    def meets(self, scenario: str) -> bool:
+        """Whether it runs in that scenario of its design."""
+        return self.reveals is None or scenario in (self.reveals, "clean")
 
     @property
     def ours(self) -> bool:
@@ -64,13 +72,8 @@ class Entry:
         function = load(self.call)
         if not self.ours:
             return function(problem, **self.options)
-        return function(
-            problem.frame,
-            **problem.arguments,
-            seed=problem.seed,
-            conf_level=problem.conf_level,
-            **self.options,
-        )
+        asked = {**problem.arguments, **self.options}
+        return function(problem.frame, **asked, seed=problem.seed, conf_level=problem.conf_level)
 
     def settings(self) -> dict[str, Any]:
         """What its results depend on, besides the data."""

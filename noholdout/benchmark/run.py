@@ -42,6 +42,7 @@ def plan(
     runs: int,
     slow_runs: int | None = None,
     first_seed: int = 1,
+    curve: Sequence[tuple[Cell, tuple[str, ...]]] = (),
 ) -> list[Batch]:
     """The batches of a study: ``runs`` seeds from ``first_seed``, 50 to a batch.
 
@@ -49,18 +50,26 @@ def plan(
     ----------
     slow_runs
         Runs of rivals and of fits above 50 ms, as many as the others by default.
+    curve
+        More cells, which only the default estimators meet, ``slow_runs`` times each.
     """
     if runs < 1 or (slow_runs is not None and slow_runs < 1):
         raise DataError("The number of runs is below 1.", "", "Ask for 1 or more.")
+    few = runs if slow_runs is None else min(runs, slow_runs)
+    counts = [
+        (entry, cell, few if entry.slow else runs)
+        for cell, designs in cells for entry in entries
+        if entry.design in designs and entry.meets(cell.scenario)
+    ] + [
+        (entry, cell, few)
+        for cell, designs in curve for entry in entries
+        if entry.design in designs and entry.kind == "default"
+    ]  # fmt: skip
     batches = []
-    for cell, designs in cells:
-        for entry in entries:
-            if entry.design not in designs:
-                continue
-            count = min(runs, slow_runs) if entry.slow and slow_runs is not None else runs
-            for start in range(0, count, BATCH):
-                seeds = range(first_seed + start, first_seed + min(start + BATCH, count))
-                batches.append(Batch(entry, cell, tuple(seeds)))
+    for entry, cell, count in counts:
+        for start in range(0, count, BATCH):
+            seeds = range(first_seed + start, first_seed + min(start + BATCH, count))
+            batches.append(Batch(entry, cell, tuple(seeds)))
     return batches
 
 

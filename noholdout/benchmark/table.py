@@ -91,6 +91,13 @@ def heading(design: str, scenario: str, severity: float) -> str:
     return f"{method}: {trap}" if severity == 0 else f"{method}: {trap} at {severity:g}"
 
 
+def where(row: dict[str, Any]) -> str:
+    """The heading of a promise's row, with the option that the default call lacks."""
+    told = row["estimator"].partition(":")[2]
+    shown = heading(row["design"], row["scenario"], row["severity"])
+    return f"{shown}, {told}" if told else shown
+
+
 def _wrapped(text: str) -> list[str]:
     import textwrap
 
@@ -107,7 +114,7 @@ def promises_table(found: pd.DataFrame) -> RenderableType:
         shown = [f"{row[k]:.2f}" if ratio else f"{row[k]:.1%}" for k in ("achieved", "low", "high")]
         style = {"yes": "green", "no": "bold red"}.get(row["kept"], "yellow")
         table.add_row(
-            heading(row["design"], row["scenario"], row["severity"]),
+            where(row),
             f"{row['promise']} {row['promised']}",
             shown[0],
             f"{shown[1]} to {shown[2]}",

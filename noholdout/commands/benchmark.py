@@ -35,6 +35,10 @@ def benchmark(
     severity: Annotated[
         str, typer.Option(help="Of traps, commas between: bias over standard error.")
     ] = "3",
+    curve: Annotated[
+        str | None,
+        typer.Option(help="More severities, met by our defaults only, --slow-runs times each."),
+    ] = None,
     n_users: Annotated[str, typer.Option(help="Users a data set, commas between.")] = "50000",
     runs: Annotated[int, typer.Option(help="Data sets a cell.")] = 100,
     slow_runs: Annotated[
@@ -67,19 +71,19 @@ def benchmark(
 
     chosen = _entries(opt.columns(design), estimator or [], estimand, peers)
     designs = list(dict.fromkeys(entry.design for entry in chosen))
-    where = cells(
-        designs,
-        opt.columns(scenario),
-        _numbers(severity, "--severity"),
-        [int(users) for users in _numbers(n_users, "--n-users")],
-    )
+    users = [int(number) for number in _numbers(n_users, "--n-users")]
+    where = cells(designs, opt.columns(scenario), _numbers(severity, "--severity"), users)
+    beside = cells(designs, opt.columns(scenario), _numbers(curve or "", "--curve"), users)
     if not where:
         raise DataError(
             f"No scenario of {scenario!r} belongs to {', '.join(designs)}.",
             "",
             "Name a scenario of that design, or clean.",
         )
-    results = run(plan(chosen, where, runs, slow_runs, seed), out, jobs=jobs, backend=backend)
+    batches = plan(
+        chosen, where, runs, slow_runs, seed, curve=[cell for cell in beside if cell not in where]
+    )
+    results = run(batches, out, jobs=jobs, backend=backend)
     board = leaderboard(results)
     facts = _facts(runs, slow_runs, seed)
     _write(board, results, facts, csv, report, check_rates)

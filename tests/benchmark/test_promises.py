@@ -55,6 +55,14 @@ def test_a_silent_share_above_the_promise_is_never_called_kept() -> None:
     assert promises(pd.DataFrame([ROW | hidden])).empty
 
 
+def test_what_the_default_lacks_is_promised_of_the_call_that_has_it() -> None:
+    trap = {"scenario": "did-composition", "severity": 3.0, "silent": 0.2}
+    assert promises(pd.DataFrame([ROW | trap])).empty
+    told = {"estimator": "did:told-tier", "kind": "alternative"}
+    assert kept(trap | told) == {"sound and misses": "no"}
+    assert promises(pd.DataFrame([ROW | told])).empty, "on clean data it isn't the default"
+
+
 RATES = [
     ("did", "trend", "clean", 0.0, 4, 100), ("did", "trend", "did-pre-trends", 3.0, 96, 100),
     ("did", "trend", "did-pre-trends", 1.0, 99, 100), ("did", "trend", "other", 3.0, 50, 100),

@@ -124,15 +124,32 @@ def test_a_failure_is_shown_with_its_message_and_a_refusal_counts_as_abstaining(
 
 
 def test_slow_entries_get_the_runs_of_rivals() -> None:
-    chosen = [entry("did"), entry("did:bootstrap")]
-    batches = plan(chosen, [(Cell(), ("did",))], 120, slow_runs=50)
+    chosen = [entry("rdd"), entry("rdd:honest")]
+    batches = plan(chosen, [(Cell(), ("rdd",))], 120, slow_runs=50)
     assert [(b.entry.name, len(b.seeds)) for b in batches] == [
-        ("did", 50),
-        ("did", 50),
-        ("did", 20),
-        ("did:bootstrap", 50),
+        ("rdd", 50),
+        ("rdd", 50),
+        ("rdd", 20),
+        ("rdd:honest", 50),
     ]
     assert batches[1].seeds[0] == 51
+
+
+def test_the_curve_is_of_the_defaults_alone() -> None:
+    chosen = [entry("rdd"), entry("rdd:honest"), entry("naive:two-sides")]
+    at = [(Cell("rdd-curvature", severity), ("rdd",)) for severity in (3.0, 1.0)]
+    batches = plan(chosen, at[:1], 60, slow_runs=50, curve=at[1:])
+    assert [(b.entry.name, b.cell.severity, len(b.seeds)) for b in batches] == [
+        ("rdd", 3.0, 50), ("rdd", 3.0, 10), ("rdd:honest", 3.0, 50),
+        ("naive:two-sides", 3.0, 50), ("naive:two-sides", 3.0, 10), ("rdd", 1.0, 50),
+    ]  # fmt: skip
+
+
+def test_what_is_told_of_a_trap_meets_that_trap_and_the_clean_product() -> None:
+    told = entry("did:told-tier")
+    scenarios = ("clean", "did-composition", "did-pre-trends", "null")
+    batches = plan([told], [(Cell(name), ("did",)) for name in scenarios], 2)
+    assert [batch.cell.scenario for batch in batches] == ["clean", "did-composition"]
 
 
 def test_no_problem_holds_a_truth() -> None:
