@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +46,36 @@ def read_location(location: str | os.PathLike[str], wanted: list[str]) -> pd.Dat
     return _read_files(str(location), wanted)
 
 
+def sample_location(
+    location: str | os.PathLike[str], limit: int, seed: int = 0
+) -> tuple[pd.DataFrame, int]:
+    """All columns of at most ``limit`` rows (a random sample of more), and the number of rows."""
+    if "://" in str(location):
+        with _table(str(location)) as table:
+            n_rows = int(table.count().execute())
+            share = limit / max(n_rows, 1)
+            some = table if share >= 1 else table.sample(share, seed=seed)
+            return some.to_pandas(), n_rows
+    with _relation(str(location)) as relation:
+        n_rows = int(relation.count("*").fetchone()[0])
+        if n_rows <= limit:
+            return relation.df(), n_rows
+        some = relation.query(
+            "rows", f"from rows using sample reservoir({limit} rows) repeatable ({seed})"
+        )
+        return some.df(), n_rows
+
+
 def _read_files(path: str, wanted: list[str]) -> pd.DataFrame:
+    with _relation(path) as relation:
+        require_columns(wanted, relation.columns)
+        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
+        return relation.project(quoted).df()
+
+
+@contextmanager
+def _relation(path: str) -> Iterator[Any]:
+    """The files as a DuckDB relation; what goes wrong within is a DataError."""
     import duckdb
 
     _require_files(path)
@@ -53,13 +83,10 @@ def _read_files(path: str, wanted: list[str]) -> pd.DataFrame:
     with duckdb.connect() as connection:
         try:
             if path.endswith(PARQUET_ENDINGS):
-                relation = connection.read_parquet(path)
+                yield connection.read_parquet(path)
             else:
                 # Types are decided by all rows: a sample of them misses a late text value.
-                relation = connection.read_csv(path, sample_size=-1)
-            require_columns(wanted, relation.columns)
-            quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
-            return relation.project(quoted).df()
+                yield connection.read_csv(path, sample_size=-1)
         except duckdb.Error as error:
             raise DataError(
                 f"{path!r} can't be read: {str(error).strip().splitlines()[0]}",
@@ -96,6 +123,14 @@ def _require_files(path: str) -> None:
 
 
 def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
+    with _table(url) as table:
+        require_columns(wanted, list(table.columns))
+        return table.select(wanted).to_pandas()
+
+
+@contextmanager
+def _table(url: str) -> Iterator[Any]:
+    """The table behind ``URL#table``; what goes wrong within is a DataError."""
     try:
         import ibis
     except ImportError as error:
@@ -120,9 +155,7 @@ def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
             f"No connection to {shown!r}: {error}", "", "Check the address and the driver."
         ) from error
     try:
-        table = connection.table(name, database=schema or None)
-        require_columns(wanted, list(table.columns))
-        return table.select(wanted).to_pandas()
+        yield connection.table(name, database=schema or None)
     except DataError:
         raise
     except Exception as error:  # as above
