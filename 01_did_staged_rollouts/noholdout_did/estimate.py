@@ -15,6 +15,7 @@ from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
 from noholdout_did.options import Estimator, Inference, check_options
 from noholdout_did.result import DidEstimate
 from noholdout_did.rollout import read_rollout
+from noholdout_did.rollout_log import LogRequest, TreatedBy, Unlisted
 
 
 def estimate(
@@ -22,7 +23,12 @@ def estimate(
     *,
     outcome: str,
     time: str,
-    first_treated: str,
+    first_treated: str | None = None,
+    rollout_log: Any = None,
+    flag: str | None = None,
+    treated_by: TreatedBy = "intention-to-treat",
+    ramp_threshold: float = 0.0,
+    unlisted: Unlisted = "refuse",
     unit: str | None = None,
     cluster: str | None = None,
     weights: str | None = None,
@@ -60,7 +66,12 @@ def estimate(
     first_treated
         Column of the unit's first treated period, in the unit of ``time``. Empty, NaN, infinite,
         0 before the first period and later than the last period are never treated; units treated
-        from the first period on are left out. All are counted in ``settings``.
+        from the first period on are left out. All are counted in ``settings``. Or, in its place:
+    rollout_log, flag, treated_by, ramp_threshold, unlisted
+        A frame or path of flag events with columns ``flag, unit, time, event``: see
+        :class:`noholdout_did.rollout_log.LogRequest`. Its unit is that of ``unit``, or else of
+        ``cluster``; an empty one means every unit not held back. ``flag`` names the launch under
+        study when there are several; check ``collisions`` looks whether the others fall on it.
     unit
         Column of the unit of a panel; leave out for repeated cross-sections.
     cluster
@@ -152,11 +163,13 @@ def estimate(
             "There is nothing to adjust for.",
             "Name --covariates, or leave --adjust out.",
         )
+    log = _log_request(rollout_log, flag, treated_by, ramp_threshold, unlisted)
     rollout = read_rollout(
         data,
         outcome=outcome,
         time=time,
         first_treated=first_treated,
+        log=log,
         unit=unit,
         cluster=cluster,
         weights=weights,
@@ -179,7 +192,34 @@ def estimate(
             "Use --estimator group-time, or leave --composition out.",
         )
     run = _estimator(estimator)
-    return run(rollout, options, outcome=outcome, named_cluster=cluster is not None)
+    found = run(rollout, options, outcome=outcome, named_cluster=cluster is not None)
+    if log is None:
+        return found
+    from noholdout_did.collisions import with_log_checks
+
+    return with_log_checks(found, rollout, options)
+
+
+def _log_request(
+    source: Any, flag: str | None, treated_by: TreatedBy, ramp_threshold: float, unlisted: Unlisted
+) -> LogRequest | None:
+    """The request for a log; without one its options would be ignored, so they are refused."""
+    given: dict[str, tuple[Any, Any]] = {
+        "flag": (flag, None),
+        "treated_by": (treated_by, "intention-to-treat"),
+        "ramp_threshold": (ramp_threshold, 0.0),
+        "unlisted": (unlisted, "refuse"),
+    }
+    if source is not None:
+        return LogRequest(source, flag, treated_by, float(ramp_threshold), unlisted)
+    for name, (value, default) in given.items():
+        if value != default:
+            raise DataError(
+                f"{name}={value!r} was given without a rollout log.",
+                "It says how a log is read; an option that changes nothing would mislead.",
+                f"Add --rollout-log, or leave --{name.replace('_', '-')} out.",
+            )
+    return None
 
 
 def _estimator(name: Estimator) -> Callable[..., DidEstimate]:

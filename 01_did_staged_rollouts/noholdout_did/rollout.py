@@ -18,7 +18,9 @@ from noholdout_shared.input import (
 )
 from noholdout_shared.input import outcome as outcome_values
 
-from noholdout_did.launches import REASONS, launches
+from noholdout_did.launches import REASONS, Launches, launches
+from noholdout_did.panel import one_row_a_cell, take_rows
+from noholdout_did.rollout_log import Changes, LogRequest, read_changes
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Rollout:
         Labels of the periods, shape ``(T,)``.
     cluster_name, proportion, settings
         For the result.
+    changes, log_unit
+        With a rollout log: what it says of each unit, and each row's unit there, shape ``(n,)``.
     """
 
     y: np.ndarray
@@ -64,6 +68,8 @@ class Rollout:
     cluster_name: str | None
     proportion: bool
     settings: dict[str, Any]
+    changes: Changes | None = None
+    log_unit: np.ndarray | None = None
 
     @property
     def n_periods(self) -> int:
@@ -79,9 +85,10 @@ def read_rollout(
     *,
     outcome: str,
     time: str,
-    first_treated: str,
+    first_treated: str | None,
     unit: str | None,
     cluster: str | None,
+    log: LogRequest | None = None,
     weights: str | None = None,
     covariates: Sequence[str] = (),
     composition: Sequence[str] = (),
@@ -104,7 +111,23 @@ def read_rollout(
             "Add --unit (unit=...), for example the workspace.",
         )
     columns = [outcome, time, first_treated, unit, cluster, weights, *covariates, *composition]
-    rows = read_rows(data, columns, missing=missing, may_be_empty=(first_treated,))
+    by = unit or cluster
+    if (first_treated is None) == (log is None):
+        raise DataError(
+            "Launches come from a column or from a rollout log: name one of the two."
+            if log is None
+            else f"Both first_treated ({first_treated!r}) and a rollout log were given.",
+            "",
+            "Use --first-treated COLUMN, or --rollout-log LOG.",
+        )
+    if log is not None and by is None:
+        raise DataError(
+            "A rollout log was given, but no column of units.",
+            "Its events are by unit.",
+            "Name --unit; in repeated cross-sections, name the log's unit in --cluster.",
+        )
+    may_be_empty = () if first_treated is None else (first_treated,)
+    rows = read_rows(data, columns, missing=missing, may_be_empty=may_be_empty)
     frame = rows.frame
     y = outcome_values(frame, outcome)
     period, periods = codes(frame, time)
@@ -114,12 +137,23 @@ def read_rollout(
             "A before-after comparison needs at least one period before the launch and one after.",
             "Add earlier or later data, or check the column.",
         )
-    placed = launches(frame[first_treated], periods, first_treated, time)
     settings = dict(rows.settings)
+    changes, log_unit = None, None
+    if log is None:
+        assert first_treated is not None
+        placed = launches(frame[first_treated], periods, first_treated, time)
+    else:
+        assert by is not None
+        log_unit, units = codes(frame, by)
+        changes = read_changes(log, units, periods, by, missing)
+        settings.update(changes.settings)
+        placed = _logged(changes.launch[log_unit], len(periods))
+        first_treated = "rollout_log"
     unit_codes = None if unit is None else _plain_codes(frame[unit])
     cluster_codes = None if cluster is None else _plain_codes(frame[cluster])
     if unit is not None and unit_codes is not None:
-        _require_constant(placed.index, unit_codes, frame, unit, first_treated, "launch")
+        if log is None:
+            _require_constant(placed.index, unit_codes, frame, unit, first_treated, "launch")
         if cluster is not None and cluster_codes is not None:
             _require_constant(cluster_codes, unit_codes, frame, unit, cluster, "cluster")
     settings.update(_count_launches(placed.reasons, unit_codes))
@@ -140,10 +174,17 @@ def read_rollout(
         cluster_name=cluster or unit,
         proportion=is_proportion(y),
         settings=settings,
+        changes=changes,
+        log_unit=log_unit,
     )
     if unit_codes is not None:
-        rollout = _one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
+        rollout = one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
     return _without_always_treated(rollout, first_treated, time)
+
+
+def _logged(launch: np.ndarray, n_periods: int) -> Launches:
+    reasons = np.where(launch == 0, 5, np.where(launch == n_periods, 1, 0))
+    return Launches(launch, reasons.astype(np.int8))
 
 
 def _columns(
@@ -206,64 +247,6 @@ def _require_constant(
     )
 
 
-def _one_row_a_cell(
-    rollout: Rollout, frame: pd.DataFrame, unit: str, time: str, cell_mean: bool
-) -> Rollout:
-    assert rollout.unit is not None
-    cell = rollout.unit * rollout.n_periods + rollout.period
-    n_units = int(rollout.unit.max()) + 1
-    counts = np.bincount(cell, minlength=n_units * rollout.n_periods)
-    settings = dict(rollout.settings)
-    if counts.max() > 1 and not cell_mean:
-        row = int(np.flatnonzero(counts[cell] > 1)[0])
-        raise DataError(
-            f"{int((counts > 1).sum()):,} (unit, time) cells have more than one row (for example "
-            f"{unit} {frame[unit].iloc[row]}, {time} {frame[time].iloc[row]}: "
-            f"{int(counts[cell[row]])} rows).",
-            "A panel has one row a unit and period; duplicates would count twice.",
-            "Use --cell-mean to average them, or leave --unit out and name it in --cluster when "
-            "the rows are different users.",
-        )
-    if counts.max() > 1:
-        settings["rows_averaged_into_cells"] = [len(cell), int((counts > 0).sum())]
-        rollout = _average_cells(rollout, cell, counts)
-        counts = np.minimum(counts, 1)
-    empty = int((counts == 0).sum())
-    settings["panel"] = "balanced" if empty == 0 else "unbalanced"
-    if empty:
-        settings["unit_periods_absent"] = empty
-    return _with(rollout, settings=settings)
-
-
-def _average_cells(rollout: Rollout, cell: np.ndarray, counts: np.ndarray) -> Rollout:
-    size = counts.size
-    w = np.ones(cell.size) if rollout.weights is None else rollout.weights
-    total = np.bincount(cell, weights=w, minlength=size)
-    kept = np.flatnonzero(total > 0)
-    first = np.zeros(size, dtype=np.int64)
-    first[cell[::-1]] = np.arange(cell.size)[::-1]
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(cell, weights=w * values, minlength=size)[kept] / total[kept]
-
-    pick = first[kept]
-
-    def means(columns: np.ndarray | None) -> np.ndarray | None:
-        return None if columns is None else np.column_stack([mean(c) for c in columns.T])
-
-    return _with(
-        rollout,
-        y=mean(rollout.y),
-        period=rollout.period[pick],
-        launch=rollout.launch[pick],
-        cluster=None if rollout.cluster is None else rollout.cluster[pick],
-        unit=None if rollout.unit is None else rollout.unit[pick],
-        weights=None if rollout.weights is None else total[kept],
-        covariates=means(rollout.covariates),
-        composition=means(rollout.composition),
-    )
-
-
 def _without_always_treated(rollout: Rollout, first_treated: str, time: str) -> Rollout:
     keep = rollout.launch > 0
     if not keep.any():
@@ -280,25 +263,4 @@ def _without_always_treated(rollout: Rollout, first_treated: str, time: str) -> 
             "An effect is a comparison of treated with untreated.",
             f"Check that {first_treated!r} is in the unit of {time!r}.",
         )
-    return rollout if keep.all() else _take(rollout, keep)
-
-
-def _take(rollout: Rollout, keep: np.ndarray) -> Rollout:
-    names = ("y", "period", "launch", "cluster", "unit", "weights", "covariates", "composition")
-    picked = {n: v[keep] for n in names if (v := getattr(rollout, n)) is not None}
-    for name in ("cluster", "unit"):
-        if name in picked:
-            picked[name] = _dense(picked[name])
-    return _with(rollout, **picked)
-
-
-def _dense(values: np.ndarray) -> np.ndarray:
-    """Codes renumbered 0 to G-1 after rows were left out."""
-    present = np.bincount(values) > 0
-    return (np.cumsum(present) - 1)[values]
-
-
-def _with(rollout: Rollout, **changes: Any) -> Rollout:
-    from dataclasses import replace
-
-    return replace(rollout, **changes)
+    return rollout if keep.all() else take_rows(rollout, keep)

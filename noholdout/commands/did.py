@@ -14,8 +14,28 @@ def did(
     outcome: opt.Outcome,
     time: opt.Time,
     first_treated: Annotated[
-        str, typer.Option(help="Column of each unit's first treated period; empty is never.")
-    ],
+        str | None, typer.Option(help="Column of each unit's first treated period; empty is never.")
+    ] = None,
+    rollout_log: Annotated[
+        str | None,
+        typer.Option(
+            help="Table of flag events (flag, unit, time, event), in place of that column."
+        ),
+    ] = None,
+    flag: Annotated[
+        str | None, typer.Option(help="Flag of the launch under study, if the log has several.")
+    ] = None,
+    treated_by: Annotated[
+        Literal["intention-to-treat", "exposure"],
+        typer.Option(help="Launched from the first time switched on, or first exposed."),
+    ] = "intention-to-treat",
+    ramp_threshold: Annotated[
+        float, typer.Option(help="Percentage from which on a ramp counts as launched; 0: any.")
+    ] = 0.0,
+    unlisted: Annotated[
+        Literal["refuse", "never"],
+        typer.Option(help="Units without an event of the flag: refuse, or never treated."),
+    ] = "refuse",
     unit: Annotated[
         str | None, typer.Option(help="Column of the unit; leave out for repeated cross-sections.")
     ] = None,
@@ -85,6 +105,11 @@ def did(
         unit=unit,
         time=time,
         first_treated=first_treated,
+        rollout_log=rollout_log,
+        flag=flag,
+        treated_by=treated_by,
+        ramp_threshold=ramp_threshold,
+        unlisted=unlisted,
         cluster=cluster,
         weights=weights,
         covariates=opt.columns(covariates),
