@@ -13,7 +13,7 @@ from noholdout_shared.inference import Interval, interval
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
-from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, jump_variance
+from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, jump_variance, local_fit
 from noholdout_rdd.threshold_data import ThresholdData
 
 Inference = Literal["robust", "conventional", "honest"]
@@ -188,6 +188,28 @@ def contrast_variance(
     return jump_variance(sides, weights, noise, 0, spec.cluster_sums)
 
 
+def implied_bias(effect: Effect, widths: tuple[float, float], degree: int, spec: Spec) -> Jump:
+    """The corrected jump's bias if the curves were polynomials of a higher ``degree``.
+
+    The estimate reproduces curves up to degree p + 1, so its bias is what its weights make of the
+    higher terms; those are estimated within ``widths``, where they are told far better than at
+    the bandwidths of the estimate.
+    """
+    weights, noise = [], []
+    estimate = 0.0
+    for side, own, width in zip(effect.sides, effect.pair.corrected.weights, widths, strict=True):
+        fit = local_fit(side, width, degree, spec.kernel)
+        u = side.distance[: own.size] / width
+        row = np.zeros(fit.n)
+        for power in range(spec.degree + 2, degree + 1):
+            row += (own @ u**power) * width**power * fit.weights(power)
+        weights.append(row)
+        noise.append(effect.pair.mix @ side.noise(fit.n))
+        estimate += float(effect.pair.mix @ (side.values[:, : fit.n] @ row))
+    variance = jump_variance(effect.sides, weights, noise, 0, spec.cluster_sums)
+    return Jump((weights[0], weights[1]), estimate, variance)
+
+
 def fit_honest(effect: Effect, spec: Spec, smoothness: float | None) -> HonestJump | None:
     """The bias-aware jump at its own bandwidth; ``None`` when too few scores carry it.
 
@@ -244,10 +266,10 @@ def effect_interval(
     return interval(effect.corrected, effect.robust_error, conf_level)
 
 
-def refuse_sparse(data: ThresholdData, problem: SparseWindow) -> DesignError:
+def refuse_sparse(cutoff: float, problem: SparseWindow) -> DesignError:
     """The error for a window that can't carry its polynomial."""
     return DesignError(
-        f"Within {problem.bandwidth:.4g} of the cutoff {data.cutoff:g} one side has "
+        f"Within {problem.bandwidth:.4g} of the cutoff {cutoff:g} one side has "
         f"{problem.rows:,} rows, with too few different scores for a polynomial with "
         f"{problem.needed} coefficients.",
         "The fit at the cutoff isn't determined.",

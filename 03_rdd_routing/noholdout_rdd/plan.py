@@ -173,7 +173,7 @@ def plan(
     try:
         found = _expected(read, spec, bandwidth, known=outcome is not None)
     except SparseWindow as problem:
-        raise refuse_sparse(read, problem) from problem
+        raise refuse_sparse(cutoff, problem) from problem
     per_row = found.robust_error * read.n_obs**0.4
     if outcome_sd is not None:
         per_row = outcome_sd * _weights_length(found) * read.n_obs**0.4

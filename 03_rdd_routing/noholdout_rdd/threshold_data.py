@@ -141,13 +141,13 @@ def read_threshold(
     """
     check_choice("treated_side", treated_side, ("above", "below"))
     check_choice("mixed_bin", mixed_bin, ("keep", "drop"))
-    _check_cutoff(cutoff)
+    check_cutoff(cutoff)
     columns.refuse_reuse()
     rows = read_rows(data, columns.named(), missing=missing)
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
     y = outcome_column(frame, columns.outcome)
-    _check_sides(score, cutoff, columns.running)
+    check_sides(score, cutoff, columns.running)
     design = design_matrix(frame, columns.covariates)
     received = None
     if columns.treatment is not None:
@@ -164,7 +164,7 @@ def read_threshold(
     if mixed_bin == "drop":
         left_out["rows_left_out_of_mixed_bin"] = int((kept & mixed).sum())
         kept &= ~mixed
-    _check_sides(score[kept], cutoff, columns.running)
+    check_sides(score[kept], cutoff, columns.running)
     orders = [_order(score, cutoff, kept, below) for below in (True, False)]
     values = np.vstack([y, design.values.T])
     left, right = (
@@ -248,7 +248,7 @@ def _mixed_bin(
     return best
 
 
-def _check_cutoff(cutoff: Any) -> None:
+def check_cutoff(cutoff: Any) -> None:
     number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
     if not number or not np.isfinite(cutoff):
         raise DataError(
@@ -258,7 +258,7 @@ def _check_cutoff(cutoff: Any) -> None:
         )
 
 
-def _check_sides(score: np.ndarray, cutoff: float, running: str) -> None:
+def check_sides(score: np.ndarray, cutoff: float, running: str) -> None:
     below = int((score < cutoff).sum())
     above = score.size - below
     if score.size == 0:

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_rdd import estimate
+from noholdout_rdd import density_test, estimate
 from noholdout_rdd.inference import choose_bandwidths, fit_effect
-from noholdout_rdd.kernels.density import density_jump
 from noholdout_rdd.kernels.local import Spec
 from noholdout_rdd.threshold_data import Columns, read_threshold
 
@@ -39,8 +38,7 @@ def default_interval(frame: pd.DataFrame) -> tuple[float, float]:
 
 
 def density(frame: pd.DataFrame) -> tuple[float, float]:
-    rows = read_threshold(frame, Columns("y", "x"), cutoff=0.0)
-    found = density_jump(rows.sides)
+    found = density_test(frame, running="x", cutoff=0.0)
     return found.difference, found.statistic
 
 

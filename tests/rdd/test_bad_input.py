@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from noholdout_rdd import estimate
+from noholdout_rdd import density_test, estimate
 from noholdout_shared.errors import DataError, DesignError
 
 
@@ -93,3 +93,18 @@ def test_one_cluster(frame: pd.DataFrame) -> None:
     frame["team"] = 1
     with pytest.raises(DesignError, match="1 cluster"):
         estimate(frame, cluster="team", **RULE)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"fit": "joint"}, DataError, "fit is 'joint'"),
+        ({"variance": "hc1"}, DataError, "variance is 'hc1'"),
+        ({"bandwidth": 0.0}, DataError, "bandwidth is 0.0"),
+        ({"bandwidth": 1e-6}, DesignError, "too few different scores"),
+        ({"cutoff": 85.0}, DesignError, "No row lies at or above"),
+    ],
+)
+def test_density_messages(frame: pd.DataFrame, options: dict, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        density_test(frame, **({"running": "score", "cutoff": 0.5} | options))

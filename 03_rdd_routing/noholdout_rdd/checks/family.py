@@ -80,15 +80,12 @@ def _tests(
             lambda: stability.bandwidth_check(data, effect, spec),
         ),
         ("donut", stability.DONUT_HOLDS, lambda: stability.donut_check(data, effect, spec)),
+        (
+            "curvature",
+            stability.CURVATURE_HOLDS,
+            lambda: stability.curvature_check(data, effect, spec, honest, conf_level),
+        ),
     ]
-    if honest is not None:
-        found.append(
-            (
-                "curvature",
-                stability.CURVATURE_HOLDS,
-                lambda: stability.curvature_check(data, effect, spec, honest, conf_level),
-            )
-        )
     if data.covariate_names:
         found.append(
             (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, Status, structural, untestable
-from noholdout_shared.inference import two_sided_p
 from noholdout_shared.render import effect_text, p_text
 from scipy import special
 
@@ -36,7 +35,6 @@ def density_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
         # The window that holds enough scores would be far too wide, and a bend look like a jump.
         raise SparseWindow(max(effect.h), 0, DENSITY_SCORES)
     found = density_jump(data.sides)
-    p_value = two_sided_p(found.statistic)
     low, high = sorted(max(f, 0.0) for f in found.density)
     share = (high - low) / high if high > 0 else 0.0
     near = np.concatenate(
@@ -47,10 +45,10 @@ def density_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
         "density",
         DENSITY_HOLDS,
         found.statistic,
-        p_value,
+        found.p_value,
         share * float(near.std()) / abs(effect.first_stage),
         f"The density of {data.running} is {found.density[0]:.4g} just below the cutoff and "
-        f"{found.density[1]:.4g} just above ({p_text(p_value)}).",
+        f"{found.density[1]:.4g} just above ({p_text(found.p_value)}).",
         f"Up to {share:.0%} of the rows just {fuller} it look moved there, and who moves isn't "
         "random. Find out who can see or set the score; try --donut.",
     )

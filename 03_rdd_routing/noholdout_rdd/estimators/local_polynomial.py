@@ -195,7 +195,7 @@ def local_polynomial(
             return result
         return with_price(result, rows, effect, spec, step, smoothness)
     except SparseWindow as problem:
-        raise refuse_sparse(rows, problem) from problem
+        raise refuse_sparse(cutoff, problem) from problem
 
 
 def _effect(

@@ -1,20 +1,25 @@
 """Is the density of the score continuous at the cutoff? Local polynomial density estimates.
 
 Cattaneo, Jansson and Ma (2020, JASA 115:1449): the distribution function is fitted by a local
-polynomial on each side; its slope at the cutoff is the density there.
+polynomial; its slope at the cutoff is the density there. Unrestricted, each side has a polynomial
+of its own; restricted, both share the level and all higher terms, and only the slope may differ.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import factorial, pi
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermeval
+from noholdout_shared.inference import two_sided_p
 
-from noholdout_rdd.kernels.local import Kernel, Side, SparseWindow, local_fit
+from noholdout_rdd.kernels.local import KERNELS, Kernel, Side, SparseWindow
 
-EXTRA_SCORES = 20  # different scores that a window must hold beyond the polynomial's own
+Fit = Literal["unrestricted", "restricted"]
+DensityVariance = Literal["jackknife", "plug-in"]
+NODES, MASSES = np.polynomial.legendre.leggauss(24)  # exact for every polynomial met here
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,16 @@ class DensityJump:
 
     Parameters
     ----------
-    density, std_error
+    density
         Left and right.
-    bandwidths
-        Left and right.
-    n_effective
-        Rows within the bandwidths.
+    covariance
+        Of the two densities, shape ``(2, 2)``.
+    bandwidths, n_effective
+        Left and right; rows within the bandwidths.
     """
 
     density: tuple[float, float]
-    std_error: tuple[float, float]
+    covariance: np.ndarray
     bandwidths: tuple[float, float]
     n_effective: tuple[int, int]
 
@@ -42,16 +47,44 @@ class DensityJump:
         return self.density[1] - self.density[0]
 
     @property
+    def std_error(self) -> float:
+        """Standard error of the difference."""
+        own, cross = np.trace(self.covariance), self.covariance[0, 1]
+        return float(np.sqrt(own - 2 * cross))
+
+    @property
     def statistic(self) -> float:
-        """The difference over its standard error (the sides are independent)."""
-        return float(self.difference / np.hypot(*self.std_error))
+        """The difference over its standard error."""
+        return self.difference / self.std_error
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided."""
+        return two_sided_p(self.statistic)
 
 
 @dataclass(frozen=True)
-class _Slope:
-    density: float
-    variance: float
-    n: int
+class DistributionFit:
+    """A local polynomial fit of the distribution function.
+
+    Parameters
+    ----------
+    coefficients
+        In powers of the distance over the bandwidth. Unrestricted: shape ``(2, degree + 1)``, a
+        row a side, the left one's distances mirrored. Restricted: ``(degree + 2,)``: level, slope
+        left and right, then the terms that both sides share.
+    slopes
+        Densities left and right.
+    covariance
+        Jackknife covariance of the two densities, shape ``(2, 2)``.
+    rows
+        Rows within the bandwidth, left and right.
+    """
+
+    coefficients: np.ndarray
+    slopes: np.ndarray
+    covariance: np.ndarray
+    rows: tuple[int, int]
 
 
 def density_jump(
@@ -60,128 +93,164 @@ def density_jump(
     degree: int = 2,
     kernel: Kernel = "triangular",
     bandwidths: tuple[float, float] | None = None,
+    fit: Fit = "unrestricted",
+    variance: DensityVariance = "jackknife",
 ) -> DensityJump:
     """Estimate the density on both sides at the MSE-optimal bandwidths of ``degree``.
 
     The estimates use ``degree + 1``, so that the leading bias is gone (robust bias correction).
     """
-    left, right = sides
-    h = density_bandwidths(sides, degree=degree, kernel=kernel)
-    if bandwidths is not None:
-        h = bandwidths
-    slopes = [_slope(left, right, k, h[k], degree + 1, kernel) for k in (0, 1)]
-    return DensityJump(
-        (slopes[0].density, slopes[1].density),
-        (float(np.sqrt(slopes[0].variance)), float(np.sqrt(slopes[1].variance))),
-        h,
-        (slopes[0].n, slopes[1].n),
+    from noholdout_rdd.kernels.density_bandwidth import density_bandwidths
+
+    h = bandwidths
+    if h is None:
+        h = density_bandwidths(sides, degree=degree, kernel=kernel, fit=fit, variance=variance)
+    found = fit_distribution(sides, h, degree + 1, kernel, fit)
+    covariance = found.covariance
+    if variance == "plug-in":
+        covariance = plug_in_covariance(sides, found.slopes, h, degree + 1, kernel, fit)
+    left, right = found.slopes
+    return DensityJump((float(left), float(right)), covariance, h, found.rows)
+
+
+def fit_distribution(
+    sides: tuple[Side, Side], h: tuple[float, float], degree: int, kernel: Kernel, fit: Fit
+) -> DistributionFit:
+    """Fit the distribution function within ``h``; the jackknife of CJM 2020, section 3.3."""
+    windows = [side.within(width, kernel) for side, width in zip(sides, h, strict=True)]
+    n = sides[0].n + sides[1].n
+    bases, weights, outcomes = [], [], []
+    for k, (side, width, rows) in enumerate(zip(sides, h, windows, strict=True)):
+        if rows <= degree:
+            raise SparseWindow(width, rows, degree + 1)
+        u = side.distance[:rows] / width
+        weights.append(KERNELS[kernel](u))
+        mirrored = fit == "restricted" and k == 0
+        bases.append(_basis(-u if mirrored else u, degree, fit))
+        outcomes.append((_at_or_below(sides, k, rows) - 1) / (n - 1))
+    weighted = [basis * weight for basis, weight in zip(bases, weights, strict=True)]
+    grams = [w @ basis.T for w, basis in zip(weighted, bases, strict=True)]
+    moments = [w @ y for w, y in zip(weighted, outcomes, strict=True)]
+    if fit == "restricted":
+        grams, moments = [sum(grams)] * 2, [sum(moments)] * 2
+    for gram, width, rows in zip(grams, h, windows, strict=True):
+        if np.linalg.cond(gram) > 1e14:
+            raise SparseWindow(width, rows, degree + 1)
+    inverses = [np.linalg.inv(gram) for gram in grams]
+    coefficients = np.array([inv @ m for inv, m in zip(inverses, moments, strict=True)])
+    # Rows of the two slopes' weights on the outcomes of each side.
+    rows_of = _slope_rows(inverses, h, fit)
+    scores = [rows_of[k] @ weighted[k] for k in (0, 1)]
+    influence = [_influence(sides[k], scores[k], own=bool(k)) for k in (0, 1)]
+    # A row counts in the distribution at its own score and above. A slope's weights add up to
+    # nothing, so a row on the left matters by the rows strictly farther left (its sign is gone).
+    covariance = sum(i @ i.T for i in influence) / (n - 1) ** 2
+    slopes = rows_of[0] @ moments[0] if fit == "restricted" else _own_slopes(coefficients, h)
+    return DistributionFit(
+        coefficients[0] if fit == "restricted" else coefficients,
+        slopes,
+        np.asarray(covariance),
+        (windows[0], windows[1]),
     )
 
 
-def _distribution(left: Side, right: Side, which: int) -> np.ndarray:
-    """Share of the other rows at or below each row's score, in the side's order."""
-    n = left.n + right.n
+def _own_slopes(coefficients: np.ndarray, h: tuple[float, float]) -> np.ndarray:
+    return np.array([-coefficients[0, 1] / h[0], coefficients[1, 1] / h[1]])
+
+
+def _slope_rows(
+    inverses: Sequence[np.ndarray], h: tuple[float, float], fit: Fit
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each side's rows: what maps its weighted basis to both slopes, shape ``(2, k)``."""
+    if fit == "restricted":
+        both = inverses[0][1:3] / h[0]
+        return both, both
+    zero = np.zeros(inverses[0].shape[0])
+    return (
+        np.vstack([-inverses[0][1] / h[0], zero]),
+        np.vstack([zero, inverses[1][1] / h[1]]),
+    )
+
+
+def _basis(x: np.ndarray, degree: int, fit: Fit) -> np.ndarray:
+    """Powers of ``x``; restricted with a slope for each sign of ``x`` in the power's place."""
+    powers = [np.ones_like(x)]
+    for _ in range(degree):
+        powers.append(powers[-1] * x)
+    if fit == "restricted":
+        powers[1:2] = [np.minimum(x, 0), np.maximum(x, 0)]
+    return np.vstack(powers)
+
+
+def _at_or_below(sides: tuple[Side, Side], which: int, rows: int) -> np.ndarray:
+    """How many rows have a score at or below each of the nearest rows of a side."""
+    side, left = sides[which], sides[0].n
     if which == 1:
-        below = left.n + np.searchsorted(right.distance, right.distance, side="right")
-    else:
-        below = left.n - np.searchsorted(left.distance, left.distance, side="left")
-    return (below - 1) / (n - 1)
+        return np.asarray(left + side.run_ends[:rows])
+    return np.asarray(left - side.run_starts[:rows])
 
 
-def _slope(
-    left: Side, right: Side, which: int, bandwidth: float, degree: int, kernel: Kernel
-) -> _Slope:
-    """Density at the cutoff from one side, with its jackknife variance (CJM 2020, section 3.3)."""
-    side = (left, right)[which]
-    fit = local_fit(Side(side.distance, side.distance[None]), bandwidth, degree, kernel)
-    weights = fit.weights(1) * (1 if which else -1)
-    density = float(weights @ _distribution(left, right, which)[: fit.n])
-    # Row i counts in the distribution at every score at or above its own.
-    inside = side.distance[: fit.n]
-    sums = np.concatenate(([0.0], np.cumsum(weights)))
-    if which == 1:
-        influence = sums[-1] - sums[np.searchsorted(inside, inside, side="left")]
-    else:
-        influence = sums[np.searchsorted(inside, inside, side="right")]
-    n = left.n + right.n
-    return _Slope(density, float(influence @ influence) / (n - 1) ** 2, fit.n)
+def _influence(side: Side, scores: np.ndarray, *, own: bool) -> np.ndarray:
+    """Sums of the scores of the rows farther from the cutoff; with ``own`` also of equally far."""
+    rows = scores.shape[1]
+    sums = np.zeros((scores.shape[0], rows + 1))
+    np.cumsum(scores, axis=1, out=sums[:, 1:])
+    at = side.run_starts[:rows] if own else side.run_ends[:rows]
+    return np.asarray(sums[:, -1:] - sums[:, at])
 
 
-def _uniform_constant(degree: int, power: int) -> float:
-    """Variance over squared bias of a boundary derivative of a distribution, uniform kernel.
-
-    The integrals of CJM (2020, section 3.1) over [0, 1], for unit density and derivative.
-    """
-    k = np.arange(degree + 1)
-    gram = 1 / (k[:, None] + k[None, :] + 1)
-    omitted = 1 / (k + degree + 2)
-    i, j = k[:, None], k[None, :]
-    meat = 1 / ((j + 2) * (i + j + 3)) + (1 / (i + 2) - 1 / (i + j + 3)) / (j + 1)
+def plug_in_covariance(
+    sides: tuple[Side, Side],
+    slopes: np.ndarray,
+    h: tuple[float, float],
+    degree: int,
+    kernel: Kernel,
+    fit: Fit,
+) -> np.ndarray:
+    """Covariance of the two densities in large samples (CJM 2020, theorem 1), shape ``(2, 2)``."""
+    n = sides[0].n + sides[1].n
+    if fit == "restricted":
+        gram, meat = boundary_integrals(slopes[0], slopes[1], degree, kernel, fit)
+        inverse = np.linalg.inv(gram)
+        return np.asarray((inverse @ meat @ inverse)[1:3, 1:3] / (n * h[0]))
+    gram, meat = boundary_integrals(0.0, 1.0, degree, kernel, fit)
     inverse = np.linalg.inv(gram)
-    variance = factorial(power) ** 2 * (inverse @ meat @ inverse)[power, power]
-    bias = factorial(power) * (inverse @ omitted)[power] / factorial(degree + 1)
-    return float(variance / bias**2)
+    constant = (inverse @ meat @ inverse)[1, 1]
+    return np.diag(constant * slopes / (n * np.array(h)))
 
 
-def _bias_constant(degree: int, kernel: Kernel) -> float:
-    """What ``u**(degree + 1)`` adds to a boundary slope when the density is flat."""
-    k = np.arange(2 * degree + 2)
-    moments = {
-        "triangular": 1 / (k + 1) - 1 / (k + 2),
-        "uniform": 0.5 / (k + 1),
-        "epanechnikov": 0.75 * (1 / (k + 1) - 1 / (k + 3)),
-    }[kernel]
-    i = np.arange(degree + 1)
-    gram = moments[i[:, None] + i[None, :]]
-    return float(np.linalg.solve(gram, moments[i + degree + 1])[1])
+def boundary_integrals(
+    left: float, right: float, degree: int, kernel: Kernel, fit: Fit
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gram matrix of the basis under two densities around 0, and the spread of its moments.
 
-
-def density_bandwidths(
-    sides: tuple[Side, Side], *, degree: int = 2, kernel: Kernel = "triangular"
-) -> tuple[float, float]:
-    """MSE-optimal bandwidths, each the median of its side's, the difference's and the sum's.
-
-    Cattaneo, Jansson and Ma (2018, Stata Journal 18:234, section 2.4): pilots from a normal
-    reference density, then estimated bias and variance.
+    With H the distribution function: ``int K r r' dH`` and ``int int K(u) K(v) r(u) r(v)'
+    H(min(u, v)) dH(u) dH(v)``, u and v within [-1, 1].
     """
-    left, right = sides
-    n = left.n + right.n
-    scores = np.concatenate((-left.distance, right.distance))
-    sd = float(scores.std(ddof=1))
-    z = -float(scores.mean()) / sd
-    normal = np.exp(-z * z / 2) / np.sqrt(2 * pi)
+    pieces = [(-1.0, 0.0, left), (0.0, 1.0, right)]
+    gram: np.ndarray | float = 0.0
+    meat: np.ndarray | float = 0.0
+    for low, high, mass in pieces:
+        if mass == 0:
+            continue
+        x, w = _nodes(low, high)
+        basis = _basis(x, degree, fit) * (KERNELS[kernel](np.abs(x)) * w * mass)
+        gram = gram + basis @ _basis(x, degree, fit).T
+        for at, outer in zip(x, basis.T, strict=True):
+            inner: np.ndarray | float = 0.0
+            cuts = sorted({-1.0, 0.0, 1.0, float(at)})
+            for a, b in pairwise(cuts):
+                density = left if a < 0 else right
+                y, v = _nodes(a, b)
+                lower = np.minimum(y, at)
+                share = np.where(lower < 0, left, right) * lower
+                inner = inner + _basis(y, degree, fit) @ (
+                    KERNELS[kernel](np.abs(y)) * v * density * share
+                )
+            meat = meat + np.outer(outer, inner)
+    return np.asarray(gram), np.asarray(meat)
 
-    def pilot(order: int, power: int, hermite: int, numerator: float, rate: int) -> float:
-        curve = float(hermeval(z, [0] * hermite + [1])) ** 2 * normal
-        curve = max(curve, 1e-12)
-        width = (numerator * _uniform_constant(order, power) / curve / n) ** (1 / rate)
-        return float(width * sd)
 
-    p = degree
-    for_bias = pilot(p + 2, p + 1, p + 2, (2 * p + 1) / 4, 2 * p + 5)
-    for_variance = pilot(p, 1, p, 1 / (2 * p), 2 * p + 1)
-    constant = _bias_constant(p, kernel)
-    high = max(float(left.distance[-1]), float(right.distance[-1]))
-    bias, variance, low = [], [], []
-    for which, side in enumerate((left, right)):
-        needed = EXTRA_SCORES + p + 1
-        unique = side.different
-        if unique.size <= p + 3:
-            raise SparseWindow(float(side.distance[-1]), unique.size, p + 4)
-        low.append(float(unique[min(needed, unique.size) - 1]) * (1 + 1e-9))
-        width = min(max(for_bias, low[-1]), high)
-        fit = local_fit(Side(side.distance, side.distance[None]), width, p + 2, kernel)
-        curve = float(fit.weights(p + 1) @ _distribution(left, right, which)[: fit.n])
-        sign = 1 if which else (-1) ** p  # distances mirror the left side
-        bias.append(sign * constant * curve)
-        width = min(max(for_variance, low[-1]), high)
-        variance.append(_slope(left, right, which, width, p, kernel).variance * n * width)
-
-    def optimal(v: float, b: float) -> float:
-        return float((v / (2 * p * max(b * b, 1e-300) * n)) ** (1 / (2 * p + 1)))
-
-    both = sum(variance)
-    pooled = [optimal(both, bias[1] - bias[0]), optimal(both, bias[1] + bias[0])]
-    own = [optimal(v, b) for v, b in zip(variance, bias, strict=True)]
-    h = [min(max(float(np.median([own[k], *pooled])), low[k]), high) for k in (0, 1)]
-    return h[0], h[1]
+def _nodes(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    half = (high - low) / 2
+    return half * (NODES + 1) + low, half * MASSES

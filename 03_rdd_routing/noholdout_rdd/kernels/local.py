@@ -71,12 +71,34 @@ class Side:
         return int(self.distance.size)
 
     @cached_property
-    def different(self) -> np.ndarray:
-        """The different distances, ascending."""
+    def _new_score(self) -> np.ndarray:
+        """Where a distance differs from the one before, shape ``(n,)``."""
         first = np.empty(self.n, dtype=bool)
         first[:1] = True
         np.not_equal(self.distance[1:], self.distance[:-1], out=first[1:])
-        return self.distance[first]
+        return first
+
+    @cached_property
+    def different(self) -> np.ndarray:
+        """The different distances, ascending."""
+        return self.distance if self._new_score.all() else self.distance[self._new_score]
+
+    @cached_property
+    def run_starts(self) -> np.ndarray:
+        """Index of the first row with each row's distance, shape ``(n,)``."""
+        rows = np.arange(self.n)
+        if self.different.size == self.n:
+            return rows
+        return np.maximum.accumulate(np.where(self._new_score, rows, 0))
+
+    @cached_property
+    def run_ends(self) -> np.ndarray:
+        """One past the last row with each row's distance, shape ``(n,)``."""
+        if self.different.size == self.n:
+            return np.arange(1, self.n + 1)
+        starts = np.flatnonzero(self._new_score)
+        ends = np.append(starts[1:], self.n)
+        return np.repeat(ends, ends - starts)
 
     @cached_property
     def neighbours(self) -> Neighbours:
