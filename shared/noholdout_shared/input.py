@@ -70,7 +70,7 @@ def read_rows(
         raise DataError(
             "The data has no rows.", "There is nothing to estimate.", "Check the file or filter."
         )
-    return _settle_missing(frame, missing, may_be_empty)
+    return settle_missing(frame, missing, may_be_empty)[0]
 
 
 def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
@@ -111,9 +111,16 @@ def _series_values(series: nw.Series) -> Any:
     return series.to_numpy()
 
 
-def _settle_missing(
-    frame: pd.DataFrame, missing: Missing, may_be_empty: Sequence[str] = ()
-) -> Rows:
+def settle_missing(
+    frame: pd.DataFrame,
+    missing: Missing,
+    may_be_empty: Sequence[str] = (),
+    copies: np.ndarray | None = None,
+) -> tuple[Rows, np.ndarray]:
+    """Refuse or drop rows with a missing value; also which were kept, shape ``(n,)``.
+
+    ``copies``: how many rows each row of ``frame`` stands for.
+    """
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
@@ -121,29 +128,30 @@ def _settle_missing(
             if blanks:
                 frame[column] = values.mask(values.isin(blanks))
     absent = frame.drop(columns=list(may_be_empty)).isna()
-    per_column = absent.sum()
-    affected = per_column[per_column > 0]
-    if affected.empty:
-        return Rows(frame, {"rows_read": len(frame), "rows_dropped_missing": 0})
-    rows_hit = absent.any(axis=1)
-    listed = ", ".join(f"{name!r} {count:,}" for name, count in affected.items())
+    rows_hit = absent.any(axis=1).to_numpy()
+    n_rows = len(frame) if copies is None else int(copies.sum())
+    if not rows_hit.any():
+        return Rows(frame, {"rows_read": n_rows, "rows_dropped_missing": 0}), ~rows_hit
+    weight = np.ones(len(frame), dtype=np.int64) if copies is None else copies
+    per_column = {name: int(weight[absent[name].to_numpy()].sum()) for name in absent}
+    listed = ", ".join(f"{name!r} {count:,}" for name, count in per_column.items() if count)
+    n_hit = int(weight[rows_hit].sum())
     if missing == "refuse":
-        first = int(np.flatnonzero(rows_hit.to_numpy())[0])
+        first = f"; the first is row {int(np.flatnonzero(rows_hit)[0]) + 1}"
         raise DataError(
-            f"{int(rows_hit.sum()):,} of {len(frame):,} rows have missing values ({listed}; "
-            f"the first is row {first + 1}).",
+            f"{n_hit:,} of {n_rows:,} rows have missing values ({listed}"
+            f"{first if copies is None else ''}).",
             "Leaving such rows out changes whom the answer covers.",
             "Fill them, or use --missing drop (missing='drop') to leave them out, counted.",
         )
     kept = frame.loc[~rows_hit].reset_index(drop=True)
     if kept.empty:
         raise DataError(
-            f"Every one of the {len(frame):,} rows has a missing value ({listed}).",
+            f"Every one of the {n_rows:,} rows has a missing value ({listed}).",
             "Nothing is left to estimate.",
             "Leave out the columns that are mostly missing.",
         )
-    dropped = {"rows_read": len(frame), "rows_dropped_missing": int(rows_hit.sum())}
-    return Rows(kept, dropped)
+    return Rows(kept, {"rows_read": n_rows, "rows_dropped_missing": n_hit}), ~rows_hit
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:

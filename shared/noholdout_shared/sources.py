@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from noholdout_shared.errors import DataError
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt")
 PARQUET_ENDINGS = (".parquet", ".pq")
+DUCKDB_ENDINGS = (".duckdb", ".ddb")
 
 
 def require_columns(wanted: Sequence[str], available: Sequence[Any]) -> None:
@@ -40,10 +42,29 @@ def is_location(data: Any) -> bool:
 
 
 def read_location(location: str | os.PathLike[str], wanted: list[str]) -> pd.DataFrame:
-    """The wanted columns of a file (csv, csv.gz, parquet, a glob) or of ``URL#table``."""
-    if "://" in str(location):
-        return _read_url(str(location), wanted)
-    return _read_files(str(location), wanted)
+    """The wanted columns of a file (csv, csv.gz, parquet, a glob) or of a table behind a ``#``."""
+    with opened(location) as table:
+        require_columns(wanted, list(table.columns))
+        if "://" in str(location):
+            frame: pd.DataFrame = table.select(wanted).to_pandas()
+            return frame
+        return table.project(", ".join(map(quoted, wanted))).df()
+
+
+def opened(location: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+    """A DuckDB relation (files, ``FILE.duckdb#table``) or an Ibis table (``URL#table``), unread."""
+    text = str(location)
+    if "://" in text:
+        return _table(text)
+    path, _, table = text.partition("#")
+    if path.endswith(DUCKDB_ENDINGS):
+        return _duckdb_table(path, table)
+    return _relation(text)
+
+
+def quoted(name: str) -> str:
+    """A column's or table's name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def sample_location(
@@ -56,7 +77,7 @@ def sample_location(
             share = limit / max(n_rows, 1)
             some = table if share >= 1 else table.sample(share, seed=seed)
             return some.to_pandas(), n_rows
-    with _relation(str(location)) as relation:
+    with opened(location) as relation:
         n_rows = int(relation.count("*").fetchone()[0])
         if n_rows <= limit:
             return relation.df(), n_rows
@@ -66,21 +87,15 @@ def sample_location(
         return some.df(), n_rows
 
 
-def _read_files(path: str, wanted: list[str]) -> pd.DataFrame:
-    with _relation(path) as relation:
-        require_columns(wanted, relation.columns)
-        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
-        return relation.project(quoted).df()
-
-
 @contextmanager
 def _relation(path: str) -> Iterator[Any]:
     """The files as a DuckDB relation; what goes wrong within is a DataError."""
     import duckdb
 
     _require_files(path)
-    # A fresh connection: DuckDB's module-level one is global state.
-    with duckdb.connect() as connection:
+    # A fresh connection: DuckDB's module-level one is global state. What doesn't fit into memory
+    # goes to the temporary folder, not to the working one.
+    with duckdb.connect(config={"temp_directory": _spill_folder()}) as connection:
         try:
             if path.endswith(PARQUET_ENDINGS):
                 yield connection.read_parquet(path)
@@ -93,6 +108,35 @@ def _relation(path: str) -> Iterator[Any]:
                 "",
                 "Open the file and check that it is a CSV with a header row, or Parquet.",
             ) from error
+
+
+@contextmanager
+def _duckdb_table(path: str, name: str) -> Iterator[Any]:
+    """A table of a DuckDB file."""
+    import duckdb
+
+    _require_files(path)
+    if not name:
+        raise _no_table(path, f"{path}#table")
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            yield connection.sql(f"FROM {'.'.join(map(quoted, name.rsplit('.', 1)))}")
+    except duckdb.Error as error:
+        raise DataError(
+            f"Table {name!r} of {path!r} can't be read: {str(error).strip().splitlines()[0]}",
+            "",
+            "Check the table's name, and that no other program holds the file.",
+        ) from error
+
+
+def _spill_folder() -> str:
+    return os.path.join(tempfile.gettempdir(), "noholdout-duckdb")
+
+
+def _no_table(shown: str, form: str) -> DataError:
+    return DataError(
+        f"{shown!r} names no table.", "", f"Add it behind a #: {form} (or #schema.table)."
+    )
 
 
 def _require_files(path: str) -> None:
@@ -112,20 +156,14 @@ def _require_files(path: str) -> None:
                 "",
                 "Name a file, or a glob such as folder/*.parquet.",
             )
-        if not str(file).endswith(CSV_ENDINGS + PARQUET_ENDINGS):
+        if not str(file).endswith(CSV_ENDINGS + PARQUET_ENDINGS + DUCKDB_ENDINGS):
             raise DataError(
                 f"{str(file)!r} has an ending that isn't known.",
                 "",
-                f"Known endings: {', '.join(CSV_ENDINGS + PARQUET_ENDINGS)}.",
+                f"Known endings: {', '.join(CSV_ENDINGS + PARQUET_ENDINGS + DUCKDB_ENDINGS)}.",
             )
         if file.stat().st_size == 0:
             raise DataError(f"{str(file)!r} is empty (0 bytes).", "", "Write the file again.")
-
-
-def _read_url(url: str, wanted: list[str]) -> pd.DataFrame:
-    with _table(url) as table:
-        require_columns(wanted, list(table.columns))
-        return table.select(wanted).to_pandas()
 
 
 @contextmanager
@@ -142,14 +180,12 @@ def _table(url: str) -> Iterator[Any]:
     address, _, table_name = url.partition("#")
     shown = _without_password(address)
     if not table_name:
-        raise DataError(
-            f"{address!r} names no table.",
-            "",
-            "Add it behind a #: URL#table (or URL#schema.table).",
-        )
+        raise _no_table(shown, "URL#table")
     schema, _, name = table_name.rpartition(".")
     try:
         connection = ibis.connect(address)
+    except ImportError as error:  # Ibis finds the engine's own driver absent
+        raise _no_driver(address, error) from error
     except Exception as error:  # each engine's driver raises its own type
         raise DataError(
             f"No connection to {shown!r}: {error}", "", "Check the address and the driver."
@@ -164,6 +200,16 @@ def _table(url: str) -> Iterator[Any]:
         ) from error
     finally:
         connection.disconnect()
+
+
+def _no_driver(address: str, error: ImportError) -> DataError:
+    scheme = address.partition("://")[0]
+    extra = {"postgresql": "postgres"}.get(scheme, scheme)
+    return DataError(
+        f"Reading from {scheme}:// needs a driver that isn't installed ({error}).",
+        "",
+        f"Type: pip install 'ibis-framework[{extra}]>=12,<13'",
+    )
 
 
 def _without_password(address: str) -> str:
