@@ -17,6 +17,7 @@ from noholdout_synthetic_control.estimators.every import every
 from noholdout_synthetic_control.estimators.interrupted import interrupted
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
+from noholdout_synthetic_control.metrics import several, wanted_metrics
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 EstimatorName = Literal[
@@ -30,11 +31,12 @@ BY_PERIOD = {"synthetic-did": synthetic_did, "did": did}
 def estimate(
     data: Any,
     *,
-    outcome: str,
+    outcome: str | Sequence[str],
     unit: str,
     time: str,
     treated: Sequence[Any],
     start: Any,
+    denominator: str | None = None,
     estimator: EstimatorName = "demeaned",
     solver: Solver = "exact",
     block: int | None = None,
@@ -64,13 +66,18 @@ def estimate(
     data
         One row a unit and period: a frame, an Ibis table, a path or a connection URL.
     outcome
-        Column of numbers; effects are in its units.
+        Column of numbers; effects are in its units. Several are answered in one run, the first as
+        the headline, with bands that hold for all of them together
+        (:class:`noholdout_synthetic_control.metrics.MetricsEstimate`); ``cost_usd/tasks`` spells a
+        ratio of sums unless a column has that name.
     unit, time
         Columns of the unit and of the period (numbers or dates).
     treated
         The units that got the launch, as they stand in ``unit``.
     start
         The first treated period, as it stands in ``time``.
+    denominator
+        Column by which a single outcome is divided: the sum of one over the sum of the other.
     estimator
         ``demeaned`` (default), ``classic`` (no intercept), ``synthetic-did``, ``augmented`` (ridge
         correction), ``did`` (equal weights), ``all`` (the default, with the others in the table
@@ -119,9 +126,14 @@ def estimate(
     DesignError
         No donor is left, or nothing lies before or after the launch.
     """
+    arguments = {k: v for k, v in locals().items() if k not in ("data", "outcome", "denominator")}
     check_choice("estimator", estimator, ESTIMATORS)
     if jobs < 1:
         raise DataError(f"jobs is {jobs}.", "", "Use 1 or more.")
+    metrics = wanted_metrics(data, outcome, denominator)
+    if len(metrics) > 1 or metrics[0].denominator is not None:
+        return several(data, metrics, estimate, arguments)
+    outcome = metrics[0].name
     options: Options = {
         "solver": solver,
         "cluster": cluster,

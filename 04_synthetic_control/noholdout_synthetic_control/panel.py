@@ -145,7 +145,7 @@ def read_panel(
         groups=None if groups is None else groups[keep_units],
         group_labels=group_labels,
         rows=int(per_cell[index].sum()),
-        proportion=is_proportion(values),
+        proportion=getattr(data, "attrs", {}).get("proportion", is_proportion(values)),
         daily=is_daily(times),
         settings=settings,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.estimate import Estimate
+from noholdout_shared.render import effect_text
 from noholdout_shared.style import (
     COMPARISON,
     COUNTERFACTUAL_LINE,
@@ -38,6 +40,39 @@ def plot_estimate(estimate: Estimate, ax: Axes | None = None) -> Axes:
         plot_gap(estimate, lower)
         upper.set_xlabel("")
     return upper
+
+
+def plot_metrics(estimate: Estimate) -> Axes:
+    """Small multiples: each metric's path against its twin, its effect with the joint band."""
+    import matplotlib.pyplot as plt
+
+    table, paths = estimate.tables["metrics"], estimate.tables["metric_paths"]
+    columns = 2 if len(table) > 1 else 1
+    rows = -(-len(table) // columns)
+    with house_style():
+        size = (4.6 * columns, 2.9 * rows)
+        figure, grid = plt.subplots(
+            rows, columns, figsize=size, squeeze=False, layout="constrained"
+        )
+        for ax, row in zip(grid.flat, table.to_dict("records"), strict=False):
+            name, shares = row["metric"], bool(row["proportion"])
+            own = paths[paths["metric"] == name].reset_index(drop=True)
+            plot_path(replace(estimate, proportion=shares, tables={"path": own}), ax)
+            low, high = (effect_text(row[f"band_{end}"], shares) for end in ("low", "high"))
+            effect = effect_text(row["estimate"], shares).removesuffix(" points")
+            band = f"{effect} ({low.removesuffix(' points')} to {high})"
+            ax.set_title(f"{name}\n{band}", fontsize=10)
+            ax.set_ylabel("")
+            legend = ax.get_legend()
+            if legend is not None and ax is not grid.flat[0]:
+                legend.remove()
+        for ax in grid.flat[len(table) :]:
+            ax.set_visible(False)
+        level = f"{100 * estimate.conf_level:g}%"
+        title = f"Treated against synthetic; effects with {level} joint bands"
+        figure.suptitle(title, x=0.01, ha="left")
+    first: Axes = grid[0, 0]
+    return first
 
 
 def plot_path(estimate: Estimate, ax: Axes | None = None, *, smooth: int | None = None) -> Axes:

@@ -11,13 +11,19 @@ from noholdout.commands import options as opt
 
 def synthetic_control(
     data: opt.Data,
-    outcome: opt.Outcome,
+    outcome: Annotated[
+        str,
+        typer.Option(help="Column of the outcome; commas between several, a/b for a ratio."),
+    ],
     unit: opt.Unit,
     time: opt.Time,
     treated: Annotated[
         list[str], typer.Option(help="A unit that got the launch; repeat it for several.")
     ],
     start: Annotated[str, typer.Option(help="First treated period, as in the time column.")],
+    denominator: Annotated[
+        str | None, typer.Option(help="Column that divides the outcome: sum over sum.")
+    ] = None,
     estimator: Annotated[
         Literal[
             "demeaned",
@@ -77,13 +83,15 @@ def synthetic_control(
 
     from noholdout.commands.output import deliver
 
+    several = opt.columns(outcome)
     result = estimate(
         data,
-        outcome=outcome,
+        outcome=several if len(several) > 1 else outcome,
         unit=unit,
         time=time,
         treated=treated,
         start=start,
+        denominator=denominator,
         estimator=estimator,
         solver=solver,
         block=block,
