@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.engine import read_cells
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, codes, is_proportion, positive_weights, read_rows
-from noholdout_shared.input import outcome as read_outcome
+from noholdout_shared.input import Missing, codes, positive_weights
 
 WEEK = 7
 WEEKS_FOR_BLOCKS = 6
@@ -103,9 +103,11 @@ def read_panel(
     DesignError
         No donor, no period before or after the launch, one unit.
     """
-    rows = read_rows(data, [outcome, unit, time, weights, cluster], missing=missing)
+    rows = read_cells(
+        data, keys=[unit, time, cluster], values=[outcome], weights=weights, missing=missing
+    )
     frame = rows.frame
-    values = read_outcome(frame, outcome)
+    values, proportion = rows.outcome(outcome)
     sizes = positive_weights(frame, weights)
     unit_codes, units = codes(frame, unit)
     frame[time] = ordered_times(frame[time], time)
@@ -118,9 +120,9 @@ def read_panel(
 
     shape = (units.size, times.size)
     cells = unit_codes * times.size + time_codes
-    per_cell = np.bincount(cells, minlength=units.size * times.size).reshape(shape)
+    per_cell = rows.counted(cells, units.size * times.size).reshape(shape)
     refuse_duplicates(per_cell, units, times, unit, time, cell_mean)
-    mass = np.ones(values.size) if sizes is None else sizes
+    mass = rows.each if sizes is None else sizes
     total = np.bincount(cells, weights=mass, minlength=per_cell.size).reshape(shape)
     summed = np.bincount(cells, weights=mass * values, minlength=per_cell.size).reshape(shape)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -131,7 +133,7 @@ def read_panel(
     )
     settings = {**rows.settings, **dropped, "launch": times[first]}
     if cell_mean:
-        settings["cell_mean"] = f"{len(frame):,} rows averaged into {int((per_cell > 0).sum()):,}"
+        settings["cell_mean"] = f"{rows.n_rows:,} rows averaged into {int((per_cell > 0).sum()):,}"
     groups, group_labels = unit_groups(frame, cluster, unit_codes, units, unit)
     index = np.ix_(keep_units, keep_times)
     known = sizes is not None or cell_mean
@@ -145,7 +147,7 @@ def read_panel(
         groups=None if groups is None else groups[keep_units],
         group_labels=group_labels,
         rows=int(per_cell[index].sum()),
-        proportion=getattr(data, "attrs", {}).get("proportion", is_proportion(values)),
+        proportion=getattr(data, "attrs", {}).get("proportion", proportion),
         daily=is_daily(times),
         settings=settings,
     )

@@ -74,6 +74,24 @@ class SummedRows(Rows):
         """Rows behind each entry, or ``None`` when entries are rows."""
         return None if self.cells is None else self.cells.copies
 
+    @property
+    def each(self) -> np.ndarray:
+        """Rows behind each entry as floats, ones when entries are rows; shape ``(k,)``."""
+        if self.cells is None:
+            return np.ones(len(self.frame))
+        return self.cells.copies.astype(float)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the entries stand for."""
+        return len(self.frame) if self.cells is None else int(self.cells.copies.sum())
+
+    def counted(self, codes: np.ndarray, size: int) -> np.ndarray:
+        """Rows by code, shape ``(size,)``."""
+        if self.cells is None:
+            return np.bincount(codes, minlength=size)
+        return np.bincount(codes, weights=self.cells.copies, minlength=size).astype(np.int64)
+
     def outcome(self, column: str) -> tuple[np.ndarray, bool]:
         """The outcome, and whether it lies within [0, 1]; a constant one is refused."""
         if self.cells is None:
