@@ -27,7 +27,6 @@ def test_a_path_that_no_donor_has() -> None:
     outcomes = factor_panel(1)
     outcomes[0] += 8 * np.sin(np.arange(80) / 8)
     assert status(outcomes, "pre_fit") == "fail"
-    assert status(outcomes, "donor_similarity") == "fail"
     assert status(outcomes, "convex_hull") == "caution"
 
 
@@ -60,6 +59,8 @@ def test_few_donors_and_a_short_history() -> None:
     assert status(outcomes[:, 55:], "short_history", start=5) == "caution"
     assert status(outcomes[:, 57:], "short_history", start=3) == "fail"
     assert status(outcomes, "short_history") == "pass"
+    # As long before as after is asked for, whatever the number of blocks.
+    assert status(outcomes, "short_history", start=30) == "caution"
 
 
 def test_an_answer_that_hangs_on_one_donor() -> None:

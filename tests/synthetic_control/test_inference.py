@@ -55,7 +55,8 @@ def test_every_refit_agrees_with_a_plain_loop() -> None:
 def test_placebo_interval_is_t_on_the_moments_of_the_placebos() -> None:
     """DiD without counts: loadings are the same for all, so the moments can be redone here."""
     outcomes = factor_panel(6, units=12, n_pre=30, n_post=10)
-    found = estimate(panel_frame(outcomes), **COLUMNS, treated=["u00"], start=30, estimator="did")
+    asked = {**COLUMNS, "treated": ["u00"], "start": 30, "inference": "placebo"}
+    found = estimate(panel_frame(outcomes), **asked, estimator="did")
     before = outcomes[:, :30]
     changes = np.diff(before - before.mean(axis=0), axis=1)
     noise = (changes**2).mean(axis=1) / 2 * 12 / 11

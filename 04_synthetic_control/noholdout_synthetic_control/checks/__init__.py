@@ -30,15 +30,15 @@ __all__ = ["Evidence", "all_checks"]
 
 def all_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check, hypothesis tests judged as one family."""
-    tests = [pre_fit(evidence), donor_similarity(evidence)]
+    tests = [pre_fit(evidence), donor_similarity(evidence), contaminated_donors(evidence)]
     backdated = backdate(evidence)
     if backdated is not None:
         tests.append(in_time_placebo(evidence, backdated))
-        tests.append(contaminated_donors(evidence, backdated))
         tests.append(launch_week_shock(evidence, backdated))
     known = [t for t in tests if t is not None]
     return (
-        *judge(known, evidence.uncertainty.std_error),
+        # Against sampling alone: what the interval allows for can't also excuse it.
+        *judge(known, evidence.uncertainty.sampling_error),
         convex_hull(evidence),
         donor_pool(evidence),
         short_history(evidence),

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from noholdout_synthetic_control.inference import Placebos, Uncertainty, donor_placebos
+from noholdout_synthetic_control.inference import Placebos, Signs, Uncertainty, donor_placebos
 from noholdout_synthetic_control.kernels.fits import Fit, Problem
 from noholdout_synthetic_control.panel import Panel
 
@@ -22,7 +22,7 @@ class Evidence:
 
     Parameters
     ----------
-    panel, fit, placebos, regions, uncertainty, noise
+    panel, fit, placebos, regions, uncertainty, signs, noise
         Of the estimate.
     build
         Makes the estimator's problem on another panel, for the fake launch before the real one;
@@ -46,6 +46,7 @@ class Evidence:
     placebos: Placebos
     regions: Placebos | None
     uncertainty: Uncertainty
+    signs: Signs
     noise: np.ndarray
     build: Callable[[np.ndarray, int, np.ndarray], Problem] | None
     design: str
@@ -130,4 +131,4 @@ def above(own: float, others: np.ndarray) -> tuple[float, float]:
         return math.nan, math.nan
     spread = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / count)
     statistic = (math.log(max(own, 1e-300)) - float(logs.mean())) / spread
-    return statistic, float(stats.t.sf(statistic, count - 1))
+    return statistic, float(special.stdtr(count - 1, -statistic))

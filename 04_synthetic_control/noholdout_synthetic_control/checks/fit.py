@@ -17,14 +17,13 @@ from noholdout_synthetic_control.checks.evidence import (
     misfits,
 )
 from noholdout_synthetic_control.inference import (
-    donor_placebos,
     group_placebos,
     jackknife_uncertainty,
     placebo_uncertainty,
 )
-from noholdout_synthetic_control.kernels.fits import EqualWeights
 
 SHORT_BLOCKS = 8
+FEW_DAYS = 28
 
 
 def pre_fit(evidence: Evidence) -> HypothesisCheck | None:
@@ -48,31 +47,22 @@ def pre_fit(evidence: Evidence) -> HypothesisCheck | None:
 
 
 def donor_similarity(evidence: Evidence) -> HypothesisCheck | None:
-    """Before any fitting: does the treated side move like the donors' average?"""
-    panel = evidence.panel
-    plain = EqualWeights(panel.outcomes, panel.n_pre)
-    fit = plain.fit(panel.target, panel.donors)
-    if evidence.regions is not None and panel.groups is not None:
-        placebos = group_placebos(plain, panel.donors, panel.groups)
-    else:
-        placebos = donor_placebos(plain, panel.donors)
-    own, ratio, others = misfits(evidence, fit, placebos)
-    statistic, p_value = above(ratio, others)
-    if math.isnan(p_value):
+    """Before any fitting: does the treated side drift like the donors' average?"""
+    panel, sign = evidence.panel, evidence.signs.trend
+    if sign is None:
         return None
-    fitted, fitted_ratio, _ = misfits(evidence, evidence.fit, evidence.reference)
-    typical = fitted / fitted_ratio * float(np.median(others))
     return HypothesisCheck(
         name="donor_similarity",
-        assumption="The donors move like the treated side, before anything is fitted.",
-        statistic=statistic,
-        p_value=p_value,
-        bias=math.sqrt(max(fitted - typical, 0.0)),
-        found=f"Unweighted, the treated side strays from the donors' average by "
-        f"{effect_text(math.sqrt(own), panel.proportion, signed=False)} a block of periods, "
-        f"{math.sqrt(ratio / float(np.median(others))):.1f} times what a donor does.",
-        todo="What moves the treated side doesn't move the donors: choose donors of its kind "
-        "(region, size, use), or the weights only fit noise.",
+        assumption="Before the launch the donors drift like the treated side.",
+        statistic=sign.statistic,
+        p_value=sign.p_value,
+        bias=sign.bias,
+        found=f"Unweighted, the treated side was drifting away from the donors: by the time after "
+        f"the launch the trend makes {effect_text(sign.size, panel.proportion)} "
+        f"(t {sign.statistic:.1f}), of which the twin may leave "
+        f"{effect_text(sign.bias, panel.proportion)}.",
+        todo="A trend that goes on looks like an effect: choose donors of the treated side's kind "
+        "(region, size, use), or report how much of the answer it could be.",
     )
 
 
@@ -141,21 +131,22 @@ def convex_hull(evidence: Evidence) -> Check:
 
 
 def short_history(evidence: Evidence) -> Check:
-    """Are there enough periods before the launch to fit on?"""
+    """Are there enough periods before the launch to fit on, and as many as after it?"""
     panel, block = evidence.panel, evidence.block
-    count = panel.n_pre // block
-    unit = "blocks" if block > 1 else "periods"
+    count, n_post = panel.n_pre // block, panel.times.size - panel.n_pre
     found = f"{panel.n_pre} periods before the launch" + (
-        f", {count} {unit} of {block}." if block > 1 else "."
+        f", {count} blocks of {block}." if block > 1 else "."
     )
+    short = panel.n_pre < n_post or (panel.daily is True and panel.n_pre < FEW_DAYS)
+    status: Status = "fail" if count < FEW_BLOCKS else "pass"
+    if status == "pass" and (count < SHORT_BLOCKS or short):
+        status = "caution"
+    message = found
+    if status != "pass":
+        message += (
+            f" Weights fitted to so few (the time after is {n_post}) match noise, and placebo "
+            "tests then reject too often: bring more history (four weeks of days at least, and as "
+            "long as the time after), or finer periods."
+        )
     name, assumption = "short_history", "The history is long enough to tell twins from luck."
-    status: Status = (
-        "pass" if count >= SHORT_BLOCKS else "caution" if count >= FEW_BLOCKS else "fail"
-    )
-    message = (
-        found
-        if status == "pass"
-        else f"{found} Weights fitted to so few match noise, and placebo tests then reject far "
-        "too often: bring more history, or finer periods."
-    )
     return structural(name, assumption, status, count, message)

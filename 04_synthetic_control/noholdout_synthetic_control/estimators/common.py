@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from noholdout_shared.input import check_choice, check_level
+from noholdout_shared.render import effect_text
 
 from noholdout_synthetic_control.checks import Evidence, all_checks
 from noholdout_synthetic_control.estimators.study import (
@@ -19,7 +20,12 @@ from noholdout_synthetic_control.estimators.study import (
     make_study,
 )
 from noholdout_synthetic_control.estimators.tables import build_tables
-from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
+from noholdout_synthetic_control.inference import (
+    Uncertainty,
+    leave_one_out,
+    rank_p,
+    rmspe_ratio,
+)
 from noholdout_synthetic_control.kernels.fits import EqualWeights, Problem
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel, read_panel
@@ -109,6 +115,7 @@ def assemble(
         placebos=analysis.placebos,
         regions=analysis.regions,
         uncertainty=uncertainty,
+        signs=analysis.signs,
         noise=study.noise,
         build=build if backdates else None,
         design=study.design,
@@ -129,7 +136,9 @@ def assemble(
         conf_high=high,
         conf_level=study.conf_level,
         p_value=p_value,
-        inference=uncertainty.label + resolution(smallest, study.conf_level),
+        inference=uncertainty.label
+        + allowed(uncertainty, panel.proportion)
+        + resolution(smallest, study.conf_level),
         outcome=launch.outcome,
         n_obs=panel.outcomes.size,
         n_treated=n_treated,
@@ -147,6 +156,7 @@ def assemble(
             "post_periods": panel.times.size - panel.n_pre,
             "intercept": fit.intercept,
             "effective_donors": 1 / float(fit.weights @ fit.weights),
+            "allowance": uncertainty.allowance,
             "rmspe_ratio": ratio,
             "placebo_p_gap": rank_p(abs(fit.effect), np.abs(reference.effects)),
             "placebo_p_rmspe": rank_p(ratio, reference.ratios(panel.n_pre)),
@@ -158,6 +168,14 @@ def assemble(
         proportion=panel.proportion,
         margin=options.get("margin"),
     )
+
+
+def allowed(uncertainty: Uncertainty, proportion: bool) -> str:
+    """Said where the interval is wider than sampling alone would make it."""
+    if uncertainty.allowance == 0:
+        return ""
+    size = effect_text(uncertainty.allowance, proportion, signed=False)
+    return f"; allows for {size} of trend before the launch or of donors that jumped"
 
 
 def resolution(smallest: float, conf_level: float) -> str:

@@ -13,14 +13,18 @@ from noholdout_shared.input import Missing, resolve_replicates
 
 from noholdout_synthetic_control.inference import (
     Placebos,
+    Signs,
     Uncertainty,
     bootstrap_uncertainty,
     donor_placebos,
+    donor_sign,
     group_placebos,
     jackknife_uncertainty,
     placebo_uncertainty,
+    trend_sign,
 )
 from noholdout_synthetic_control.kernels.fits import Fit, Problem, Solver
+from noholdout_synthetic_control.kernels.jumps import launch_jumps
 from noholdout_synthetic_control.kernels.noise import own_noise
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel
@@ -29,6 +33,7 @@ InferenceName = Literal["by-design", "placebo", "placebo-regions", "jackknife", 
 INFERENCES = get_args(InferenceName)
 DRAWS = 500
 NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
+NO_SIGNS = Signs()
 NOT_MEASURED = Uncertainty(math.nan, math.nan, "not measured", np.empty(0))
 
 Build = Callable[[np.ndarray, int, np.ndarray], Problem]  # outcomes, n_pre, noise
@@ -59,6 +64,7 @@ class Analysis:
     placebos: Placebos
     regions: Placebos | None
     uncertainty: Uncertainty = NOT_MEASURED
+    signs: Signs = NO_SIGNS
 
     def reference(self, design: str) -> Placebos:
         """The placebos among which the treated side is ranked."""
@@ -74,6 +80,7 @@ class Study:
     panel: Panel
     noise: np.ndarray
     design: str
+    allows: bool
     draws: int
     seed: int
     conf_level: float
@@ -89,7 +96,20 @@ class Study:
         if every_placebo or self.design == "placebo":
             placebos = donor_placebos(problem, donors)
         analysis = Analysis(problem, fit, placebos, regions)
-        return replace(analysis, uncertainty=self.measure(analysis, self.design))
+        uncertainty, signs = self.measure(analysis, self.design), self.signs(fit)
+        if self.allows:
+            uncertainty = uncertainty.allowing(signs.allowance, panel.n_pre)
+        return replace(analysis, uncertainty=uncertainty, signs=signs)
+
+    def signs(self, fit: Fit) -> Signs:
+        """What the panel holds against the estimate before and at the launch."""
+        panel = self.panel
+        treated, groups = np.flatnonzero(panel.treated), panel.groups
+        jumps = launch_jumps(panel.outcomes, panel.n_pre, panel.donors, self.noise)
+        return Signs(
+            trend_sign(panel.outcomes, fit, treated, panel.donors, groups),
+            donor_sign(jumps, fit.weights),
+        )
 
     def measure(self, analysis: Analysis, design: str) -> Uncertainty:
         """The uncertainty by one named inference."""
@@ -173,6 +193,7 @@ def make_study(panel: Panel, options: Options, *, jackknife: bool = True) -> Stu
         panel,
         own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),
         design_of(panel, inference, jackknife=jackknife),
+        inference == "by-design",
         DRAWS if asked is None else asked,
         options.get("seed", 0),
         options.get("conf_level", 0.95),

@@ -1,4 +1,4 @@
-"""Intervals by design: placebo units, placebo regions, a jackknife, and the donor bootstrap."""
+"""Placebos: donors, or whole regions, treated as if they had got the launch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.inference import interval
 
+from noholdout_synthetic_control.inference.uncertainty import Uncertainty
 from noholdout_synthetic_control.kernels.fits import Fit, Problem
 
 
@@ -44,37 +44,6 @@ class Placebos:
     def ratios(self, n_pre: int) -> np.ndarray:
         """RMSPE ratios, shape ``(P,)``."""
         return rmspe_ratio(self.gaps, n_pre) if self.fits else np.empty(0)
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """A standard error with its reference distribution.
-
-    Parameters
-    ----------
-    std_error, df
-        ``nan`` when undefined; ``label`` says why then.
-    label
-        Names the inference.
-    path_std_error
-        Of the gap in each period, shape ``(T,)``.
-    conf_low, conf_high
-        Only of an inference that isn't symmetric around the estimate, else ``None``.
-    """
-
-    std_error: float
-    df: float
-    label: str
-    path_std_error: np.ndarray
-    conf_low: float | None = None
-    conf_high: float | None = None
-
-    def bounds(self, estimate: float, conf_level: float) -> tuple[float, float, float]:
-        """Interval and p-value of ``estimate``."""
-        symmetric = interval(estimate, self.std_error, conf_level, self.df)
-        if self.conf_low is None or self.conf_high is None:
-            return symmetric.conf_low, symmetric.conf_high, symmetric.p_value
-        return self.conf_low, self.conf_high, math.nan
 
 
 def donor_placebos(problem: Problem, donors: np.ndarray) -> Placebos:
@@ -167,100 +136,6 @@ def placebo_uncertainty(
 
 def _pairs(placebos: Placebos) -> list[tuple[np.ndarray, Fit]]:
     return list(zip(placebos.targets, placebos.fits, strict=True))
-
-
-def jackknife_uncertainty(
-    outcomes: np.ndarray, fit: Fit, treated: np.ndarray, donors: np.ndarray
-) -> Uncertainty:
-    """Jackknife over units with the weights held fixed, treated and donors as two samples.
-
-    Leaving out unit ``i`` and renormalising the weights moves the estimate by
-    ``w_i (D_i - D) / (1 - w_i)``, with ``D_i`` the unit's change from the (weighted) pre-launch
-    mean and ``D`` its side's weighted mean (Arkhangelsky et al. 2021, algorithm 3). Each squared
-    move is divided by its expectation under exchangeable units, so that equal weights give
-    Welch's variance exactly. Degrees of freedom are Welch and Satterthwaite's, with
-    ``1 / sum w^2 - 1`` for the donors: few effective donors, wide intervals.
-    """
-    n_pre = fit.pre_weights.size
-    # Without an intercept the weights match levels: how levels differ isn't uncertainty.
-    pre_weights = fit.pre_weights if fit.pre_weights.any() else np.full(n_pre, 1 / n_pre)
-    changes = outcomes - (outcomes[:, :n_pre] @ pre_weights)[:, None]
-    equal = np.full(treated.size, 1.0 / treated.size)
-    sides = []
-    for members, weights in ((treated, equal), (donors, fit.weights)):
-        sides.append(side_variance(changes[members], weights, n_pre))
-    (var_t, path_t, n_t), (var_d, path_d, n_d) = sides
-    total = var_t + var_d
-    path = np.sqrt(path_t + path_d)
-    if not (np.isfinite(total) and total > 0):
-        reason = "undefined: a jackknife needs two treated units and two donors with weight"
-        return Uncertainty(math.nan, math.nan, reason, path)
-    df = total**2 / (var_t**2 / (n_t - 1) + var_d**2 / (n_d - 1))
-    label = f"jackknife over {treated.size + donors.size} units, t({df:.1f})"
-    return Uncertainty(math.sqrt(total), df, label, path)
-
-
-def side_variance(
-    changes: np.ndarray, weights: np.ndarray, n_pre: int
-) -> tuple[float, np.ndarray, float]:
-    """Variance of one side's weighted mean change, of each period's, and its effective size."""
-    effective = 1.0 / float(weights @ weights)
-    periods = changes.shape[1]
-    if effective < 1.0 + 1e-9:
-        return math.nan, np.full(periods, math.nan), effective
-    post = changes[:, n_pre:].mean(axis=1)
-    expectation = 1 - 2 * weights + 1 / effective
-    scale = np.where(weights != 0, weights**2 / np.maximum(expectation, 1e-12), 0.0)
-    variance = float(scale @ (post - weights @ post) ** 2)
-    path = scale @ (changes - weights @ changes) ** 2
-    return variance, path, effective
-
-
-def bootstrap_uncertainty(
-    problem: Problem,
-    fit: Fit,
-    target: np.ndarray,
-    donors: np.ndarray,
-    replicates: int,
-    seed: int,
-    conf_level: float,
-) -> Uncertainty:
-    """Cluster bootstrap: donors drawn with replacement, weights fitted anew, percentiles.
-
-    The treated units stay as they are, which is why it covers too little: their own change is
-    half of the uncertainty or more.
-    """
-    periods = fit.gap.size
-    if donors.size < 2:
-        reason = "undefined: one donor can't be resampled"
-        return Uncertainty(math.nan, math.nan, reason, np.full(periods, math.nan))
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(donors.size, np.full(donors.size, 1.0 / donors.size), size=replicates)
-    effects = np.empty(replicates)
-    gaps = np.empty((replicates, periods))
-    for row, copies in enumerate(draws):
-        drawn = np.flatnonzero(copies)
-        resampled = problem.fit(target, donors[drawn], copies[drawn])
-        effects[row], gaps[row] = resampled.effect, resampled.gap
-    tails = [(1 - conf_level) / 2, (1 + conf_level) / 2]
-    low, high = np.quantile(effects, tails)
-    label = f"cluster bootstrap over donors, {replicates} draws, percentiles (covers too little)"
-    return Uncertainty(
-        float(effects.std(ddof=1)), math.inf, label, gaps.std(axis=0, ddof=1), low, high
-    )
-
-
-def leave_one_out(problem: Problem, fit: Fit, target: np.ndarray, donors: np.ndarray) -> np.ndarray:
-    """The estimate without each donor, shape ``(J,)``.
-
-    Leaving out a donor without weight can't change the optimum, so it isn't fitted again.
-    """
-    estimates = np.full(donors.size, fit.effect)
-    if donors.size < 2:
-        return np.full(donors.size, math.nan)
-    for k in np.flatnonzero(fit.weights):
-        estimates[k] = problem.fit(target, np.delete(donors, k)).effect
-    return estimates
 
 
 def rmspe_ratio(gaps: np.ndarray, n_pre: int) -> np.ndarray:
