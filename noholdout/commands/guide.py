@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from textwrap import indent
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from noholdout_shared.errors import DataError
@@ -13,12 +13,19 @@ from noholdout_shared.errors import DataError
 from noholdout.commands import options as opt
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from noholdout.guide import Question
 
-    from noholdout.guide import Path, Question, Tree
+MOST_LISTED = 20
 
 
 def guide(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="Your data, to be looked at; without it the guide asks."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Don't ask: assume what the data can't say, and say so.")
+    ] = False,
     goal: Annotated[
         Literal["average", "whom"] | None,
         typer.Option(help="Did it help on average, or whom does it help?"),
@@ -28,11 +35,11 @@ def guide(
     ] = None,
     rollout: Annotated[
         Literal["waves", "opt-in", "threshold", "everyone"] | None,
-        typer.Option(help="What decided who got it?"),
+        typer.Option(help="What decided who got it? (the data say it, where they are given)"),
     ] = None,
     before: Annotated[
         Literal["yes", "no"] | None,
-        typer.Option(help="Waves: is there an outcome from before the first one?"),
+        typer.Option(help="Waves: is there an outcome from before the first one? (as rollout)"),
     ] = None,
     gaming: Annotated[
         Literal["yes", "no"] | None,
@@ -44,19 +51,42 @@ def guide(
     ] = None,
     donors: Annotated[
         Literal["some", "none"] | None,
-        typer.Option(help="Everyone: did any unit stay on the old version?"),
+        typer.Option(help="Everyone: did any unit stay on the old version? (as rollout)"),
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="With data: the outcome's column.")] = None,
+    treatment: Annotated[
+        str | None, typer.Option(help="With data: the 0/1 column of who got it.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="With data: the units of a panel.")] = None,
+    time: Annotated[str | None, typer.Option(help="With data: the column of the period.")] = None,
+    first_treated: Annotated[
+        str | None, typer.Option(help="With data: column of the first treated period.")
+    ] = None,
+    running: Annotated[
+        str | None, typer.Option(help="With data: the score that a rule looks at.")
+    ] = None,
+    cutoff: Annotated[
+        float | None, typer.Option(help="With --running: where the rule switches.")
+    ] = None,
+    treated_side: Annotated[
+        Literal["above", "below"] | None, typer.Option(help="With --running: the treated side.")
+    ] = None,
+    treated: Annotated[
+        list[str] | None,
+        typer.Option(help="With data: a unit that got the launch; repeat it for several."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="With --treated: the first treated period.")
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Find the method that fits a launch.
 
-    It asks a few questions, says what each answer rules out, and prints the command to type.
-    Without flags it asks. With flags, questions left open get the likely answer, and it says so.
+    With your data (a file or URL) it looks at the columns, tests what each design needs, and
+    prints the commands that can work; it asks only what the data can't say. Without data it asks
+    a few questions. Flags answer them; what they leave open gets the likely answer, and it says so.
     """
-    from noholdout.guide import load_tree, walk
-
-    tree = load_tree()
-    given = {
+    launch = {
         "goal": goal,
         "experiment": experiment,
         "rollout": rollout,
@@ -65,86 +95,103 @@ def guide(
         "reasons": reasons,
         "donors": donors,
     }
+    columns: dict[str, Any] = {
+        "outcome": outcome,
+        "treatment": treatment,
+        "unit": unit,
+        "time": time,
+        "first_treated": first_treated,
+        "running": running,
+        "cutoff": cutoff,
+        "treated_side": treated_side,
+        "treated": tuple(treated) if treated else None,
+        "start": start,
+    }
+    if data is None:
+        _refuse(columns | {"yes": yes or None}, "it says something about data", "Name a file.")
+        shown, plain = _by_questions(launch)
+    else:
+        of_data = {flag: launch.pop(flag) for flag in ("rollout", "before", "donors")}
+        _refuse(of_data, "the data say it", "Leave it out.")
+        shown, plain = _by_data(data, {**launch, **columns}, yes)
+    if as_json:
+        typer.echo(json.dumps(plain, allow_nan=False, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(shown())
+
+
+def _refuse(flags: dict[str, Any], because: str, todo: str) -> None:
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given:
+        raise DataError(f"--{given[0].replace('_', '-')} isn't used here: {because}.", "", todo)
+
+
+def _by_questions(given: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
+    from noholdout.guide import load_tree, walk
+
+    tree = load_tree()
     by_flags = any(value is not None for value in given.values())
     if not by_flags and not sys.stdin.isatty():
         raise DataError(
             "No answers were given, and there is no terminal to ask on.",
             "",
-            "Answer by flags, for example: noholdout guide --rollout waves",
+            "Name your data (noholdout guide FILE --yes), or answer by flags, for example: "
+            "noholdout guide --rollout waves",
         )
-    path = walk(tree, given, None if by_flags else _ask)
-    if as_json:
-        typer.echo(json.dumps(path.to_dict(), indent=2))
-        return
-    from rich.console import Console
+    path = walk(tree, given, None if by_flags else _ask_of_tree)
 
-    Console().print(_renderable(path, tree))
+    def shown() -> Any:
+        from noholdout.guide.show import path_text
+
+        return path_text(path, tree)
+
+    return shown, path.to_dict()
 
 
-def _ask(question: Question) -> str:
-    typer.echo(f"\n{question.ask}", err=True)
-    for number, answer in enumerate(question.answers, 1):
-        typer.echo(f"  {number}  {answer.label}", err=True)
-    by_number = {str(number): key for number, key in enumerate(question.keys, 1)}
+def _by_data(
+    data: str, said: dict[str, Any], yes: bool
+) -> tuple[Callable[[], Any], dict[str, Any]]:
+    from noholdout.guide.advice import advise
+    from noholdout.guide.answers import Answers
+    from noholdout.guide.columns import look
+
+    given = {name: value for name, value in said.items() if value is not None}
+    advice = advise(look(data), Answers(**given), None if yes else _ask_about_data)
+
+    def shown() -> Any:
+        from noholdout.guide.show import advice_text
+
+        return advice_text(advice)
+
+    return shown, advice.to_dict()
+
+
+def _ask_of_tree(question: Question) -> str:
+    return _ask(question.ask, question.keys, [answer.label for answer in question.answers])
+
+
+def _ask_about_data(flag: str, question: str, choices: Sequence[str]) -> str:
+    if not sys.stdin.isatty():
+        raise DataError(
+            f"The data can't say it, and there is no terminal to ask on: {question}",
+            "",
+            f"Add --{flag} with one of: {', '.join(choices)}; or --yes to assume {choices[0]}.",
+        )
+    return _ask(question, choices, choices)
+
+
+def _ask(question: str, keys: Sequence[str], labels: Sequence[str]) -> str:
+    typer.echo(f"\n{question}", err=True)
+    for number, label in enumerate(labels[:MOST_LISTED], 1):
+        typer.echo(f"  {number}  {label}", err=True)
+    if len(labels) > MOST_LISTED:
+        typer.echo(f"  ... to {len(labels)}  {labels[-1]} (type the number or the name)", err=True)
+    by_number = {str(number): key for number, key in enumerate(keys, 1)}
     while True:
         reply = str(typer.prompt(f"1 to {len(by_number)}", err=True)).strip()
         key = by_number.get(reply, reply)
-        if key in question.keys:
+        if key in keys:
             return key
         typer.echo(f"Type a number from 1 to {len(by_number)}.", err=True)
-
-
-def _renderable(path: Path, tree: Tree) -> RenderableType:
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    steps = Table.grid(padding=(0, 2))
-    for step in path.steps:
-        said = f"{step.answer.label} (assumed: --{step.question.flag} {step.answer.key})"
-        steps.add_row(
-            Text(step.question.ask, style="dim"), Text(said if step.assumed else step.answer.label)
-        )
-    outcome = path.outcome
-    parts: list[RenderableType] = [
-        Text("Your answers", style="bold"),
-        Padding(steps, (0, 0, 1, 2), expand=False),
-        Text(outcome.name, style="bold green" if outcome.command else "bold yellow"),
-        Padding(Text(outcome.because), (0, 0, 1, 2), expand=False),
-    ]
-    if outcome.must_be_true:
-        listed = Group(*[Text(f"- {condition}") for condition in outcome.must_be_true])
-        parts += [
-            Text("What must be true", style="bold"),
-            Padding(listed, (0, 0, 1, 2), expand=False),
-        ]
-    ruled_out = Table.grid(padding=(0, 2))
-    for method, reason in path.ruled_out(tree.outcomes):
-        ruled_out.add_row(Text(method, style="dim"), Text(reason))
-    if ruled_out.rows:
-        parts += [Text("Ruled out", style="bold"), Padding(ruled_out, (0, 0, 1, 2), expand=False)]
-    if outcome.command:
-        # not rich's Padding: it fills lines with spaces, and a space after \\ breaks a pasted line
-        examples = "\n".join(shell_lines(command) for command in outcome.example)
-        parts += [
-            Text("Type", style="bold"),
-            Text(indent(shell_lines(outcome.command), "  ") + "\n"),
-            Text("On the example data (noholdout generate)", style="bold"),
-            Text(indent(examples, "  ") + "\n"),
-        ]
-    parts.append(Text(outcome.note))
-    return Group(*parts)
-
-
-def shell_lines(command: str, width: int = 76) -> str:
-    """A command broken before its flags with backslashes, so that it can be pasted."""
-    first, *flags = command.split(" --")
-    lines = [first]
-    for flag in flags:
-        if len(lines[-1]) + len(flag) + 5 > width:
-            lines[-1] += " \\"
-            lines.append(f"  --{flag}")
-        else:
-            lines[-1] += f" --{flag}"
-    return "\n".join(lines)
