@@ -165,16 +165,16 @@ def read_threshold(
         left_out["rows_left_out_of_mixed_bin"] = int((kept & mixed).sum())
         kept &= ~mixed
     check_sides(score[kept], cutoff, columns.running)
-    orders = [_order(score, cutoff, kept, below) for below in (True, False)]
-    values = np.vstack([y, design.values.T])
+    orders, distances = _nearest_first(score, cutoff, kept)
+    values = np.vstack([y, design.values.T]) if columns.covariates else y[None]
     left, right = (
         Side(
-            np.abs(score[order] - cutoff),
-            np.ascontiguousarray(values[:, order]),
+            distance,
+            values.take(order, axis=1),
             None if sampling is None else sampling[order],
             None if coded is None else coded[order],
         )
-        for order in orders
+        for order, distance in zip(orders, distances, strict=True)
     )
 
     def split(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,10 +200,18 @@ def read_threshold(
     )
 
 
-def _order(score: np.ndarray, cutoff: float, kept: np.ndarray, below: bool) -> np.ndarray:
-    """The kept rows of one side, nearest first."""
-    chosen = np.flatnonzero(kept & ((score < cutoff) == below))
-    return chosen[np.argsort(np.abs(score[chosen] - cutoff))]
+def _nearest_first(
+    score: np.ndarray, cutoff: float, kept: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The kept rows below and above the cutoff, nearest first, and their distances."""
+    rows = np.arange(score.size) if kept.all() else np.flatnonzero(kept)
+    chosen = score[rows] if rows.size < score.size else score
+    order = np.argsort(chosen)
+    chosen = chosen[order]
+    order = order if rows.size == score.size else rows[order]
+    k = int(np.searchsorted(chosen, cutoff))
+    orders = [order[:k][::-1], order[k:]]
+    return orders, [cutoff - chosen[:k][::-1], chosen[k:] - cutoff]
 
 
 def _kept(
