@@ -109,7 +109,7 @@ def estimate(
         Draws of the bootstrap (500), when it was asked.
     missing
         ``refuse``, or ``drop``: rows with missing values, then periods that a treated unit lacks,
-        then donors with gaps, all counted.
+        then the donors or periods with the largest share of gaps until none is left, all counted.
     conf_level, margin, seed, jobs
         Level of the interval; the margin of "not worse than -margin"; seed of the bootstrap;
         processes (nothing here is slow enough to need several).

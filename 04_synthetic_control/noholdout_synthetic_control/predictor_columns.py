@@ -12,7 +12,8 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.input import numeric, read_rows
 
 from noholdout_synthetic_control.kernels.predictors import Importance
-from noholdout_synthetic_control.panel import Panel, launch_index, ordered_times
+from noholdout_synthetic_control.panel import Panel
+from noholdout_synthetic_control.timing import launch_index, ordered_times
 
 
 @dataclass(frozen=True)

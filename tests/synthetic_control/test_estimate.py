@@ -114,9 +114,9 @@ def test_user_rows_are_averaged_on_cell_mean() -> None:
 
 def test_missing_cells_are_refused_or_dropped_and_counted() -> None:
     frame = launch_frame(5)
-    holes = frame[~((frame["unit"] == "u03") & (frame["time"] == 7))]
+    holes = frame[~((frame["unit"] == "u03") & frame["time"].between(20, 39))]
     holes = holes[~((holes["unit"] == "u00") & (holes["time"] == 9))]
-    with pytest.raises(DataError, match=r"2 of 1,600 cells.*u00 at 9.*--missing drop"):
+    with pytest.raises(DataError, match=r"21 of 1,600 cells.*u00 at 9.*--missing drop"):
         estimate(holes, **ONE)
     found = estimate(holes, **ONE, missing="drop")
     assert found.settings["donors_dropped"] == ["u03"]
@@ -124,6 +124,20 @@ def test_missing_cells_are_refused_or_dropped_and_counted() -> None:
     assert found.settings["pre_periods"] == 59
     by_hand = frame[(frame["unit"] != "u03") & (frame["time"] != 9)]
     assert found.estimate == pytest.approx(estimate(by_hand, **ONE).estimate)
+    assert found.check("missing_cells").status == "pass"
+    # 19 of 20 units and 79 of 80 periods are left.
+    assert found.settings["share_dropped"] == pytest.approx(1 - 19 / 20 * 79 / 80)
+
+
+def test_a_day_missing_for_each_donor_costs_days_not_donors() -> None:
+    frame = launch_frame(6)
+    number = frame["unit"].str[1:].astype(int)
+    holes = frame[(number == 0) | (frame["time"] != number)]  # unit k lacks day k
+    found = estimate(holes, **ONE, missing="drop")
+    assert found.settings["donors_dropped"] == []
+    assert found.settings["periods_dropped"] == 19
+    assert found.check("missing_cells").status == "caution"
+    assert found.verdict != "sound"
 
 
 def test_no_donor_left_names_what_can_still_be_done() -> None:

@@ -20,6 +20,7 @@ from noholdout_synthetic_control.checks.fit import (
     short_history,
 )
 from noholdout_synthetic_control.checks.limits import (
+    missing_cells,
     placebo_resolution,
     same_ruler,
     treated_only_shock,
@@ -42,6 +43,7 @@ def all_checks(evidence: Evidence) -> tuple[Check, ...]:
         convex_hull(evidence),
         donor_pool(evidence),
         short_history(evidence),
+        *missing_cells(evidence),
         leaning(evidence),
         *unique_weights(evidence),
         placebo_resolution(evidence),

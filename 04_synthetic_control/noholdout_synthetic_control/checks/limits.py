@@ -9,6 +9,8 @@ from noholdout_shared.render import effect_text
 
 from noholdout_synthetic_control.checks.evidence import Evidence
 
+MUCH_MISSING = 0.1  # of the panel's cells
+
 
 def placebo_resolution(evidence: Evidence) -> Check:
     """How small a p-value a ranking among placebos could be."""
@@ -23,6 +25,23 @@ def placebo_resolution(evidence: Evidence) -> Check:
         evidence.smallest_p,
         message,
     )
+
+
+def missing_cells(evidence: Evidence) -> tuple[Check, ...]:
+    """How much of the panel was left out for its gaps."""
+    settings = evidence.panel.settings
+    if "cells_missing" not in settings:
+        return ()
+    share, donors = settings["share_dropped"], settings["donors_dropped"]
+    found = (
+        f"{settings['cells_missing']:,} cells had no row: {settings['periods_dropped']:,} periods "
+        f"and {len(donors):,} donors were left out, {share:.0%} of the panel."
+    )
+    name, assumption = "missing_cells", "What is missing is missing by chance."
+    if share <= MUCH_MISSING:
+        return (structural(name, assumption, "pass", share, found),)
+    message = f"{found} Gaps that come with trouble hide it: find out why they are there."
+    return (structural(name, assumption, "caution", share, message),)
 
 
 def treated_only_shock(evidence: Evidence) -> Check:
