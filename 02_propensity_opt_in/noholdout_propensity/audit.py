@@ -13,10 +13,10 @@ from noholdout_shared.inference import interval
 from noholdout_shared.jsonable import records
 from noholdout_shared.render import effect_text, p_text
 
-from noholdout_propensity.estimators.common import Fit
-from noholdout_propensity.inference import analytic
-from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.estimators.common import Build
+from noholdout_propensity.inference import spread_of
 from noholdout_propensity.problem import Problem
+from noholdout_propensity.ratio import naive_difference, settled
 from noholdout_propensity.result import PropensityEstimate
 
 WIDTH = 80
@@ -27,17 +27,15 @@ TIMES_IN_WORDS = {1.0: "as strong as", 2.0: "twice as strong as"}
 def with_all_estimators(
     answer: PropensityEstimate,
     problem: Problem,
-    estimand: Estimand,
     chosen: str,
     estimators: Sequence[str],
-    build: Callable[[str], Callable[[Problem], Fit]],
+    build: Callable[[str], Build],
 ) -> PropensityEstimate:
     """The answer with the table ``estimators``: each with its own interval.
 
     An estimator that can't answer here stands in ``settings`` with its reason.
     """
-    treated = problem.treated == 1
-    naive = float(problem.outcome[treated].mean() - problem.outcome[~treated].mean())
+    naive = naive_difference(problem)
     records: list[dict[str, Any]] = [_row("naive", naive, math.nan, math.nan, math.nan)]
     skipped: dict[str, str] = {}
     for name in estimators:
@@ -46,22 +44,19 @@ def with_all_estimators(
                 _row(name, answer.estimate, answer.std_error, answer.conf_low, answer.conf_high)
             )
             continue
-        if name == "matching" and (problem.clustered or problem.options.weights is not None):
-            skipped[name] = "no valid standard error with clusters or sampling weights"
+        if name == "matching" and problem.options.weights is not None:
+            skipped[name] = "it doesn't take sampling weights"
             continue
         try:
-            fit = build(name)(problem)
+            fit = settled(problem, build(name))[1]
         except NoholdoutError as error:
             skipped[name] = error.problem
             continue
         if fit.separation:
             skipped[name] = fit.separation
             continue
-        std_error, df = fit.std_error, math.inf
-        if fit.influence is not None:
-            spread = analytic(problem, fit.influence, "")
-            std_error, df = spread.std_error, spread.df
-        span = interval(fit.estimate, std_error, problem.options.conf_level, df)
+        spread = spread_of(problem, fit)
+        span = interval(fit.estimate, spread.std_error, problem.options.conf_level, spread.df)
         records.append(_row(name, fit.estimate, span.std_error, span.conf_low, span.conf_high))
     table = pd.DataFrame(records)
     settings = {**answer.settings, "estimators_not_run": skipped}

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice, resolve_replicates
+from noholdout_shared.input import Missing, check_choice
 
+from noholdout_propensity.assemble import assemble
 from noholdout_propensity.audit import abstains, with_all_estimators
 from noholdout_propensity.estimators.aipw import fit_aipw, resolve_folds
-from noholdout_propensity.estimators.common import (
-    ESTIMANDS,
-    Fit,
-    Score,
-    assemble,
-    fitted_score,
-)
+from noholdout_propensity.estimators.common import Build, Score
 from noholdout_propensity.estimators.entropy_balancing import fit_entropy_balancing
 from noholdout_propensity.estimators.ipw import fit_ipw
 from noholdout_propensity.estimators.matching import (
@@ -25,21 +20,21 @@ from noholdout_propensity.estimators.matching import (
     fit_matching,
     refuse_unmatched_options,
 )
-from noholdout_propensity.estimators.regression import fit_regression
-from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
+from noholdout_propensity.estimators.regression import OutcomeFit, fit_regression
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.negative_controls import refuse_reused
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.problem import Inference, Options, Pairs, prepare
 from noholdout_propensity.result import PropensityEstimate
-from noholdout_propensity.trimming import Trim, trimmed
+from noholdout_propensity.trimming import Trim
 
 Estimator = Literal["aipw", "ipw", "matching", "regression", "entropy-balancing", "all"]
 ESTIMATORS = ("aipw", "ipw", "matching", "regression", "entropy-balancing")
 
 # Which estimators an option belongs to; given with another it is refused, never ignored.
 BELONGS = {
-    "score": ("aipw", "ipw", "matching"),
+    "score": ("aipw", "ipw", "matching", "regression"),
     "outcome_covariates": ("aipw", "regression"),
+    "outcome_fit": ("aipw", "regression"),
     "folds": ("aipw",),
     "trim": ("aipw", "ipw"),
     "trim_at": ("aipw", "ipw"),
@@ -61,6 +56,7 @@ def estimate(
     estimator: Estimator = "aipw",
     score: Score | None = None,
     outcome_covariates: Sequence[str] | None = None,
+    outcome_fit: OutcomeFit | None = None,
     folds: int | None = None,
     trim: Trim | None = None,
     trim_at: float | None = None,
@@ -69,7 +65,11 @@ def estimate(
     caliper: float | None = None,
     replace: bool | None = None,
     exact: Sequence[str] | None = None,
+    denominator: str | None = None,
     negative_controls: Sequence[str] | None = None,
+    covariate_times: Pairs | None = None,
+    treatment_time: str | None = None,
+    pre_values: Pairs | None = None,
     audit: bool = False,
     cluster: str | None = None,
     weights: str | None = None,
@@ -105,9 +105,13 @@ def estimate(
         per arm, ``entropy-balancing``; ``all`` adds the others to the answer of aipw as the table
         ``estimators``.
     score
-        ``logit`` (the default) or ``probit``, unpenalised.
+        ``logit`` (the default) or ``probit``, unpenalised (aipw, ipw, matching, and regression
+        with ``outcome_fit="weighted"``).
     outcome_covariates
         Covariates of the outcome model when they differ (aipw, regression).
+    outcome_fit
+        ``plain``, or ``weighted`` by inverse probability: regression becomes IPWRA; aipw (``ate``,
+        ``folds=1``) its weighted variant.
     folds
         Cross-fitting folds of aipw; 5 by default, 1 for none.
     trim, trim_at
@@ -118,8 +122,18 @@ def estimate(
         Of matching: ``score`` or ``mahalanobis``; matches a row (1); largest distance, in SDs of
         the score or Mahalanobis units; with replacement (the default) or not; columns in which
         matches must be equal.
+    denominator
+        Column over which the outcome is a ratio, such as tasks completed over tasks: the effect
+        is the difference of two ratios of means, its error by the delta method.
     negative_controls
         Outcomes that the feature can't have changed, such as activity before the launch.
+    covariate_times, treatment_time
+        For covariates that could have moved, the column that says when each was measured, and the
+        column with each user's time of opting in (empty for the others): later ones are flagged.
+        A mapping, or texts ``"covariate=column"``.
+    pre_values
+        For covariates that could have moved, the column with their value before the opt-in: the
+        answer is computed with both. Written like ``covariate_times``.
     audit
         Also run every estimator, as ``all`` does, unless overlap fails; the command prints it
         as one page.
@@ -141,14 +155,14 @@ def estimate(
     DataError, DesignError, ConvergenceError
         Unreadable data or options; an empty arm; a model without solution.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
     check_choice("estimator", estimator, (*ESTIMATORS, "all"))
-    check_choice("inference", inference, ("analytic", "bootstrap"))
     check_choice("score", score or "logit", ("logit", "probit"))
+    check_choice("outcome_fit", outcome_fit or "plain", ("plain", "weighted"))
     chosen = "aipw" if estimator == "all" else estimator
     given = {
         "score": score,
         "outcome_covariates": outcome_covariates,
+        "outcome_fit": outcome_fit,
         "folds": folds,
         "trim": trim,
         "trim_at": trim_at,
@@ -159,46 +173,51 @@ def estimate(
         "exact": exact,
     }
     refuse_foreign_options(chosen, given)
-    if chosen == "matching":
-        refuse_unmatched_options(cluster, weights, inference)
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
-    controls = list(negative_controls or ())
-    refuse_reused([outcome, treatment, *covariates, *(outcome_covariates or ())], controls)
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            outcome_covariates=outcome_covariates,
-            cluster=cluster,
-            weights=weights,
-            missing=missing,
-            conf_level=conf_level,
-            extra_columns=(*controls, *(exact or ())),
+    if chosen == "regression" and score is not None and outcome_fit != "weighted":
+        raise DataError(
+            f"score={score!r} was given, but a plain regression has no score.",
+            "An option that changes nothing would mislead.",
+            "Add --outcome-fit weighted, or leave it out.",
         )
-    )
-    matches = MatchOptions(distance, ratio, caliper, replace, exact)
-
-    def build(name: str) -> Callable[[Problem], Fit]:
-        own = matches if name == chosen else MatchOptions()
-        return lambda p: _fit(p, name, estimand, score or "logit", folds, own, trim, trim_at, seed)
-
-    answer = assemble(
-        problem,
-        build(chosen)(problem),
+    options = Options(
+        data,
+        outcome,
+        treatment,
+        covariates,
         estimand,
+        outcome_covariates,
+        denominator=denominator,
+        cluster=cluster,
+        weights=weights,
         inference=inference,
-        replicates=draws,
+        replicates=replicates,
+        missing=missing,
+        conf_level=conf_level,
+        margin=margin,
         seed=seed,
         jobs=jobs,
-        margin=margin,
-        negative_controls=controls,
-        build=build(chosen),
+        exact=tuple(exact or ()),
+        negative_controls=tuple(negative_controls or ()),
+        covariate_times=covariate_times,
+        treatment_time=treatment_time,
+        pre_values=pre_values,
     )
+    if chosen == "matching":
+        refuse_unmatched_options(options)
+    refuse_reused(options)
+    problem = prepare(options)
+
+    def build(name: str) -> Build:
+        own = {key: value for key, value in given.items() if value is not None}
+        if name != chosen:
+            # The others stand beside the answer with their defaults.
+            own = {key: own[key] for key in ("score", "trim", "trim_at") if key in own}
+        return fitter(name, own)
+
+    answer = assemble(problem, build(chosen))
     if estimator != "all" and not (audit and not abstains(answer)):
         return answer
-    return with_all_estimators(answer, problem, estimand, chosen, ESTIMATORS, build)
+    return with_all_estimators(answer, problem, chosen, ESTIMATORS, build)
 
 
 def refuse_foreign_options(estimator: str, given: dict[str, Any]) -> None:
@@ -212,26 +231,20 @@ def refuse_foreign_options(estimator: str, given: dict[str, Any]) -> None:
             )
 
 
-def _fit(
-    problem: Problem,
-    estimator: str,
-    estimand: Estimand,
-    link: Score,
-    folds: int | None,
-    matches: MatchOptions,
-    trim: Trim | None,
-    trim_at: float | None,
-    seed: int,
-) -> Fit:
+def fitter(estimator: str, options: dict[str, Any]) -> Build:
+    """What fits the estimator, with those of the options that it has."""
+    link = options.get("score", "logit")
+    trim, trim_at = options.get("trim"), options.get("trim_at")
+    outcome_fit = options.get("outcome_fit", "plain")
     if estimator == "regression":
-        return fit_regression(problem, estimand)
+        return lambda problem: fit_regression(problem, outcome_fit, link)
     if estimator == "entropy-balancing":
-        return fit_entropy_balancing(problem, estimand)
-    score_fit = fitted_score(problem, link)
+        return fit_entropy_balancing
     if estimator == "matching":
-        return fit_matching(problem, score_fit, estimand, link, matches)
-    kept, said = trimmed(problem, score_fit, trim, trim_at)
+        names = ("distance", "ratio", "caliper", "replace")
+        how = MatchOptions(**{name: options[name] for name in names if name in options})
+        return lambda problem: fit_matching(problem, link, how)
     if estimator == "ipw":
-        return fit_ipw(problem, score_fit, estimand, link, kept, said)
-    count = resolve_folds(folds)
-    return fit_aipw(problem, score_fit, estimand, link, count, seed, kept, said)
+        return lambda problem: fit_ipw(problem, link, trim, trim_at)
+    folds = resolve_folds(options.get("folds"))
+    return lambda problem: fit_aipw(problem, link, folds, trim, trim_at, outcome_fit)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from noholdout_shared.errors import ConvergenceError
@@ -15,8 +15,9 @@ from noholdout_shared.parallel import run_parallel, spawn_seeds
 
 from noholdout_propensity.problem import Problem
 
-Inference = Literal["analytic", "bootstrap"]
-DEFAULT_REPLICATES = 500
+if TYPE_CHECKING:
+    from noholdout_propensity.estimators.common import Fit
+
 CHUNK = 10  # draws that share a seed: the result doesn't depend on the number of jobs
 FAILED_SHARE = 0.01  # more failed draws than this and the rest is a selected sample
 
@@ -42,6 +43,13 @@ def analytic(problem: Problem, influence: np.ndarray, source: str) -> Uncertaint
     return Uncertainty(
         std_error, df, f"{source}, cluster-robust by {problem.options.cluster}, t({df})"
     )
+
+
+def spread_of(problem: Problem, fit: Fit) -> Uncertainty:
+    """A fit's analytic standard error."""
+    if fit.influence is None:
+        return Uncertainty(fit.std_error, fit.df, fit.source)
+    return analytic(problem, fit.influence, fit.source)
 
 
 def bootstrap(

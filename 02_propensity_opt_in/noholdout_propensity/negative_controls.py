@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,19 +11,25 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.inference import interval
 from noholdout_shared.input import outcome as outcome_column
 
-from noholdout_propensity.inference import analytic
-from noholdout_propensity.problem import Problem
+from noholdout_propensity.inference import spread_of
+from noholdout_propensity.problem import Options, Problem
 
 if TYPE_CHECKING:
-    from noholdout_propensity.estimators.common import Fit
+    from noholdout_propensity.estimators.common import Build
 
 ASSUMPTION = "Adopters and the others don't differ in what the feature can't have changed."
 
 
-def refuse_reused(problem_columns: Sequence[str], controls: Sequence[str]) -> None:
+def refuse_reused(options: Options) -> None:
     """Raise when a negative control already plays another part."""
-    for column in controls:
-        if column in problem_columns:
+    used = [
+        options.outcome,
+        options.treatment,
+        *options.covariates,
+        *(options.outcome_covariates or ()),
+    ]
+    for column in options.negative_controls:
+        if column in used:
             raise DataError(
                 f"Negative control {column!r} is also the outcome, the treatment or a covariate.",
                 "Adjusting for a column makes its own difference vanish, whatever is hidden.",
@@ -33,20 +37,14 @@ def refuse_reused(problem_columns: Sequence[str], controls: Sequence[str]) -> No
             )
 
 
-def negative_control_effects(
-    problem: Problem, controls: Sequence[str], build: Callable[[Problem], Fit]
-) -> pd.DataFrame:
+def negative_control_effects(problem: Problem, build: Build) -> pd.DataFrame:
     """The same estimator on each control outcome, with the outcome's SD as a scale."""
     records = []
-    for column in controls:
+    for column in problem.options.negative_controls:
         values = outcome_column(problem.frame, column)
-        fit = build(dataclasses.replace(problem, outcome=values))
-        if fit.influence is not None:
-            spread = analytic(problem, fit.influence, "")
-            std_error, df = spread.std_error, spread.df
-        else:
-            std_error, df = fit.std_error, np.inf
-        span = interval(fit.estimate, std_error, problem.options.conf_level, df)
+        fit = build(problem.on(values))
+        spread = spread_of(problem, fit)
+        span = interval(fit.estimate, spread.std_error, problem.options.conf_level, spread.df)
         records.append(
             {
                 "outcome": column,

@@ -24,10 +24,9 @@ from noholdout_shared.jsonable import jsonable
 from noholdout_shared.render import effect_text
 from scipy import special
 
-from noholdout_propensity.estimators.common import ESTIMANDS
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import with_constant
+from noholdout_propensity.problem import ESTIMANDS, with_constant
 
 
 @dataclass(frozen=True)

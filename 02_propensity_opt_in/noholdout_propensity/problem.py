@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,31 +14,101 @@ from noholdout_shared.inference import require_clusters
 from noholdout_shared.input import (
     Missing,
     binary,
+    check_choice,
     check_level,
     codes,
     is_proportion,
+    numeric,
     outcome,
     positive_weights,
     read_rows,
+    resolve_replicates,
 )
 
+from noholdout_propensity.kernels.sums import ArmSums, arm_sums
+from noholdout_propensity.kernels.weighting import Estimand
+
 MINIMUM_ARM = 2
+DEFAULT_REPLICATES = 500
+
+Inference = Literal["analytic", "bootstrap"]
+Pairs = Mapping[str, str] | Sequence[str]
+T = TypeVar("T")
+
+ESTIMANDS: dict[Estimand, str] = {
+    "ate": "average effect over everyone (ATE)",
+    "att": "average effect on those who opted in (ATT)",
+    "atc": "average effect on those who didn't opt in (ATC)",
+    "ato": "average effect where opting in and not were both likely (ATO)",
+}
+
+
+class Common(TypedDict, total=False):
+    """What every estimator of this method takes besides its own choices.
+
+    The defaults stand in :class:`Options`.
+
+    Parameters
+    ----------
+    denominator
+        Column over which the outcome is a ratio: the effect is then the difference of two ratios
+        of means.
+    cluster, weights
+        Columns of the groups whose rows move together, and of sampling weights.
+    inference, replicates
+        ``analytic``, or ``bootstrap`` of rows or clusters with 500 replicates by default.
+    missing, conf_level, margin, seed, jobs
+        As in every method.
+    """
+
+    denominator: str | None
+    cluster: str | None
+    weights: str | None
+    inference: Inference
+    replicates: int | None
+    missing: Missing
+    conf_level: float
+    margin: float | None
+    seed: int
+    jobs: int
 
 
 @dataclass(frozen=True)
 class Options:
-    """What every estimator of this method is told, whatever it does with the rows."""
+    """What an estimate was asked, whatever the estimator does with the rows."""
 
     data: Any
     outcome: str
     treatment: str
     covariates: Sequence[str]
+    estimand: Estimand = "ate"
     outcome_covariates: Sequence[str] | None = None
+    denominator: str | None = None
     cluster: str | None = None
     weights: str | None = None
+    inference: Inference = "analytic"
+    replicates: int | None = None
     missing: Missing = "refuse"
     conf_level: float = 0.95
+    margin: float | None = None
+    seed: int = 0
+    jobs: int = 1
+    exact: Sequence[str] = ()
+    negative_controls: Sequence[str] = ()
+    covariate_times: Pairs | None = None
+    treatment_time: str | None = None
+    pre_values: Pairs | None = None
     extra_columns: Sequence[str] = ()
+
+    def checked(self) -> Options:
+        """A copy with the number of draws settled; raises a DataError for a wrong choice."""
+        check_choice("estimand", self.estimand, tuple(ESTIMANDS))
+        check_choice("inference", self.inference, ("analytic", "bootstrap"))
+        check_level(self.conf_level)
+        draws = resolve_replicates(
+            self.replicates, self.inference, ("bootstrap",), DEFAULT_REPLICATES
+        )
+        return replace(self, replicates=draws)
 
 
 @dataclass(frozen=True)
@@ -50,15 +120,20 @@ class Problem:
     outcome, treated, sampling
         Shape ``(n,)`` floats; ``sampling`` are the sampling weights, ones without.
     score_design, outcome_design
-        A constant and the standardised covariates, shape ``(n, k)``.
+        A constant and the standardised covariates, shape ``(n, k)``, column by column in memory.
     names
         Columns of ``score_design`` without the constant.
     balance_values, balance_names
         Every covariate as the user gave it, categories with all their levels.
-    cluster_codes
-        Shape ``(n,)`` or ``None``.
+    cluster_codes, strata
+        Shape ``(n,)`` or ``None``; matches must lie within a stratum.
+    denominator
+        Shape ``(n,)``, what the outcome is a ratio over, or ``None``.
     frame
-        The rows themselves, for columns that only one check needs.
+        The rows of columns that only one check needs.
+    memo
+        What depends on covariates and treatment alone, computed once; kept by copies with another
+        outcome.
     """
 
     options: Options
@@ -72,9 +147,12 @@ class Problem:
     balance_names: tuple[str, ...]
     cluster_codes: np.ndarray | None
     n_clusters: int | None
+    strata: np.ndarray | None
+    denominator: np.ndarray | None
     proportion: bool
     frame: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n(self) -> int:
@@ -82,26 +160,58 @@ class Problem:
         return self.outcome.size
 
     @property
+    def estimand(self) -> Estimand:
+        """Whom the answer covers."""
+        return self.options.estimand
+
+    @property
     def clustered(self) -> bool:
         """Whether rows move together in clusters."""
         return self.cluster_codes is not None
 
+    @property
+    def likelihood_weights(self) -> np.ndarray | None:
+        """The sampling weights, ``None`` without any."""
+        return None if self.options.weights is None else self.sampling
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of ``make()``, computed at most once for these covariates and treatment."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        value: T = self.memo[key]
+        return value
+
+    def asked(self, estimand: Estimand) -> Problem:
+        """The same rows, asked for another population."""
+        return replace(self, options=replace(self.options, estimand=estimand))
+
+    def on(self, values: np.ndarray) -> Problem:
+        """The same rows with another outcome."""
+        return replace(self, outcome=values)
+
+    def arms(self) -> tuple[ArmSums, ArmSums]:
+        """Sums of the score's design and the outcome in the treated and the control arm."""
+        return arm_sums(self.score_design, self.outcome, self.treated, self.sampling)
+
 
 def prepare(options: Options) -> Problem:
     """Read, validate and standardise; every choice made is kept in ``settings``."""
-    check_level(options.conf_level)
+    options = options.checked()
     covariates = require_covariates(options)
     for_outcome = list(options.outcome_covariates or covariates)
+    later = later_columns(options, covariates)
     columns = [
         options.outcome,
+        options.denominator,
         options.treatment,
         *covariates,
         *for_outcome,
         options.cluster,
         options.weights,
-        *options.extra_columns,
+        *later,
     ]
-    rows = read_rows(options.data, columns, missing=options.missing)
+    empty = [options.treatment_time] if options.treatment_time else []
+    rows = read_rows(options.data, columns, missing=options.missing, may_be_empty=empty)
     frame = rows.frame
     treated = binary(frame, options.treatment).astype(float)
     y = outcome(frame, options.outcome)
@@ -120,7 +230,10 @@ def prepare(options: Options) -> Problem:
             "There is nothing to adjust for, so this would be the naive comparison.",
             "Name covariates that vary and that were measured before the opt-in.",
         )
-    outcome_matrix = matrix if for_outcome == covariates else design_matrix(frame, for_outcome)
+    score_design = with_constant(matrix.values)
+    outcome_design = score_design
+    if for_outcome != covariates:
+        outcome_design = with_constant(design_matrix(frame, for_outcome).values)
     sampling = positive_weights(frame, options.weights)
     cluster_codes, n_clusters = None, None
     if options.cluster is not None:
@@ -128,20 +241,25 @@ def prepare(options: Options) -> Problem:
         n_clusters = len(labels)
         require_clusters(n_clusters, options.cluster)
     balance_values, balance_names = balance_columns(frame, covariates)
+    below = denominators(frame, options.denominator, options.outcome)
     return Problem(
         options=options,
         outcome=y,
         treated=treated,
         sampling=np.ones(y.size) if sampling is None else sampling,
-        score_design=with_constant(matrix.values),
-        outcome_design=with_constant(outcome_matrix.values),
+        score_design=score_design,
+        outcome_design=outcome_design,
         names=matrix.names,
         balance_values=balance_values,
         balance_names=balance_names,
         cluster_codes=cluster_codes,
         n_clusters=n_clusters,
-        proportion=is_proportion(y),
-        frame=frame,
+        strata=joined(frame, options.exact),
+        denominator=below,
+        proportion=is_proportion(y)
+        if below is None
+        else bool((y >= 0).all() and (y <= below).all()),
+        frame=frame[list(dict.fromkeys(later))].copy(),
         settings={**rows.settings, **matrix.settings, "covariates": covariates},
     )
 
@@ -159,7 +277,12 @@ def require_covariates(options: Options) -> list[str]:
             "Without them the estimate is the naive comparison of adopters with the others.",
             "Name what drives both the opt-in and the outcome, measured before the opt-in.",
         )
-    for column, role in ((options.outcome, "outcome"), (options.treatment, "treatment")):
+    roles = (
+        (options.outcome, "outcome"),
+        (options.treatment, "treatment"),
+        (options.denominator, "denominator"),
+    )
+    for column, role in roles:
         if column in covariates or column in (options.outcome_covariates or ()):
             raise DataError(
                 f"Column {column!r} is named as covariate and as {role}.",
@@ -171,11 +294,96 @@ def require_covariates(options: Options) -> list[str]:
     return list(dict.fromkeys(covariates))
 
 
+def later_columns(options: Options, covariates: Sequence[str]) -> list[str]:
+    """The columns that only one check looks at; refuses timings of what isn't a covariate."""
+    times, earlier = paired(options.covariate_times), paired(options.pre_values)
+    for name, given in (("covariate_times", times), ("pre_values", earlier)):
+        strangers = [column for column in given if column not in covariates]
+        if strangers:
+            raise DataError(
+                f"{name} names {strangers[0]!r}, which isn't a covariate.",
+                "Only covariates must come before the opt-in.",
+                f"The covariates are {', '.join(covariates)}.",
+            )
+    if bool(times) != (options.treatment_time is not None):
+        raise DataError(
+            "Only one of covariate_times and treatment_time was given.",
+            "A covariate's time says something only beside the time of the opt-in.",
+            "Give both: --covariate-times COVARIATE=COLUMN,... --treatment-time COLUMN.",
+        )
+    asked = [options.treatment_time] if options.treatment_time is not None else []
+    return [
+        *options.exact,
+        *options.negative_controls,
+        *options.extra_columns,
+        *times.values(),
+        *asked,
+        *earlier,
+        *earlier.values(),
+    ]
+
+
+def paired(pairs: Pairs | None) -> dict[str, str]:
+    """Covariates and their columns, from a mapping or from texts ``covariate=column``."""
+    if isinstance(pairs, Mapping):
+        return dict(pairs)
+    found = {}
+    for pair in pairs or ():
+        covariate, _, column = (piece.strip() for piece in pair.partition("="))
+        if not (covariate and column):
+            raise DataError(
+                f"{pair!r} doesn't say which column belongs to which covariate.",
+                "",
+                "Write COVARIATE=COLUMN.",
+            )
+        found[covariate] = column
+    return found
+
+
+def denominators(frame: pd.DataFrame, column: str | None, above: str) -> np.ndarray | None:
+    """The denominator of a ratio metric, shape ``(n,)``; negative values are refused."""
+    if column is None:
+        return None
+    if column == above:
+        raise DataError(
+            f"Column {column!r} is named as outcome and as denominator.",
+            "Their ratio is 1 for everyone.",
+            "Name the column that the outcome is counted over.",
+        )
+    values = numeric(frame, column, "Denominator")
+    if (values < 0).any():
+        raise DataError(
+            f"Denominator column {column!r} holds {int((values < 0).sum()):,} negative values.",
+            "A ratio of means over such a sum has no plain meaning.",
+            "Name a count or an amount of zero or more.",
+        )
+    return values
+
+
+def is_share(values: np.ndarray, below: np.ndarray | None) -> bool:
+    """Whether effects are percentage points: of shares, or of a part over its whole."""
+    if below is None:
+        return is_proportion(values)
+    return bool((values >= 0).all() and (values <= below).all())
+
+
+def joined(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
+    """One code for each combination of the columns' values, shape ``(n,)``."""
+    if not columns:
+        return None
+    each = np.column_stack([codes(frame, column)[0] for column in columns])
+    return np.unique(each, axis=0, return_inverse=True)[1].ravel()
+
+
 def with_constant(values: np.ndarray) -> np.ndarray:
     """A constant and the columns at mean 0 and variance 1: the estimates don't depend on units."""
-    spread = values.std(axis=0)
-    scaled = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return np.column_stack([np.ones(values.shape[0]), scaled])
+    design = np.empty((values.shape[0], values.shape[1] + 1), order="F")
+    design[:, 0] = 1.0
+    for j, column in enumerate(values.T, start=1):
+        spread = float(column.std())
+        np.subtract(column, column.mean(), out=design[:, j])
+        design[:, j] /= spread if spread > 0 else 1.0
+    return design
 
 
 def balance_columns(
@@ -188,9 +396,12 @@ def balance_columns(
         matrix = design_matrix(frame, [covariate], drop_collinear=False)
         if matrix.settings["indicators"] and frame[covariate].dtype != bool:
             coded, labels = pd.factorize(frame[covariate].astype(str), sort=True)
-            blocks.append((coded[:, None] == np.arange(len(labels))[None, :]).astype(float))
+            blocks.extend((coded == level).astype(float) for level in range(len(labels)))
             names.extend(f"{covariate}={label}" for label in labels)
         else:
-            blocks.append(matrix.values)
+            blocks.extend(matrix.values.T)
             names.extend(matrix.names)
-    return np.hstack(blocks), tuple(names)
+    values = np.empty((len(frame), len(blocks)), order="F")
+    for j, block in enumerate(blocks):
+        values[:, j] = block
+    return values, tuple(names)

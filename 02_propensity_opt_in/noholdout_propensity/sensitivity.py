@@ -14,11 +14,14 @@ from noholdout_propensity.kernels.sensitivity import (
     adjusted,
     benchmark_strength,
     linear_effect,
+    on_treatment,
     partial_r2,
     robustness_value,
     rosenbaum_gamma,
     rosenbaum_p,
+    with_treatment,
 )
+from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem
 
 TIMES = (1.0, 2.0, 3.0)
@@ -47,12 +50,16 @@ class Robustness:
     bounds: pd.DataFrame
 
 
-def robustness(problem: Problem, conf_level: float) -> Robustness:
-    """Robustness values, and bounds by each named covariate (all its indicators together)."""
-    rows, d, y = problem.sampling, problem.treated, problem.outcome
-    design = problem.score_design
-    effect = linear_effect(y, d, design, rows)
-    with_treatment = np.column_stack([design, d])
+def robustness(
+    problem: Problem, conf_level: float, arms: tuple[ArmSums, ArmSums] | None = None
+) -> Robustness:
+    """Robustness values, and bounds by each named covariate (all its indicators together).
+
+    ``arms`` are the problem's sums where they are at hand.
+    """
+    arms = arms or problem.arms()
+    effect = linear_effect(*arms, int((problem.sampling > 0).sum()))
+    of_treatment, of_outcome = on_treatment(*arms), with_treatment(*arms)
     records = []
     for covariate in problem.settings["covariates"]:
         columns = [
@@ -62,10 +69,9 @@ def robustness(problem: Problem, conf_level: float) -> Robustness:
         ]
         if not columns:
             continue
-        on_treatment = partial_r2(d, design, columns, rows)
-        on_outcome = partial_r2(y, with_treatment, columns, rows)
+        explained = partial_r2(of_treatment, columns), partial_r2(of_outcome, columns)
         for times in TIMES:
-            strength = benchmark_strength(on_treatment, on_outcome, times)
+            strength = benchmark_strength(*explained, times)
             if strength is None:
                 continue
             value, error = adjusted(effect, *strength)

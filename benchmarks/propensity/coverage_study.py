@@ -1,10 +1,7 @@
 """How often the intervals hold the truth, and what the verdict says, over simulated opt-ins.
 
-    python benchmarks/propensity/coverage_study.py --replications 2000 --seed 2024 --jobs 2 \
+    python benchmarks/propensity/coverage_study.py --replications 2000 --seed 2024 \
         --out benchmarks/results/propensity_coverage.csv
-
-The committed file holds 2,000 replications of the first three cells and, run apart with
-`--replications 500 --cells "no overlap" "clustered" "weak overlap" "both wrong"`, 500 of the rest.
 
 A cell of the design: the score model is right or wrong, the outcome model is right or wrong,
 overlap is good, weak or absent, rows are independent or come in clusters. `promised` says whether
@@ -21,16 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from noholdout_propensity import estimate
+from noholdout_propensity.assemble import assemble
 from noholdout_propensity.estimators.aipw import fit_aipw
-from noholdout_propensity.estimators.common import Fit, fitted_score
+from noholdout_propensity.estimators.common import Build
 from noholdout_propensity.estimators.entropy_balancing import fit_entropy_balancing
 from noholdout_propensity.estimators.ipw import fit_ipw
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
 from noholdout_propensity.estimators.regression import fit_regression
-from noholdout_propensity.inference import analytic
-from noholdout_propensity.kernels.score import ScoreFit
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.inference import spread_of
+from noholdout_propensity.problem import Options, prepare
 from noholdout_shared.inference import interval
 from noholdout_shared.parallel import run_parallel, spawn_seeds
 
@@ -61,20 +57,33 @@ CELLS = (
     Cell("no overlap", strength=12.0),
 )
 
+FITS: dict[str, Build] = {
+    "aipw": fit_aipw,
+    "ipw": fit_ipw,
+    "regression": fit_regression,
+    "regression, weighted": partial(fit_regression, outcome_fit="weighted"),
+    "entropy-balancing": fit_entropy_balancing,
+    "matching": partial(fit_matching, link="logit", how=MatchOptions()),
+}
+
 # Estimator, estimand, and the cells in which its theory promises coverage.
+ONE_WRONG = ("both right", "score wrong", "outcome wrong", "clustered")
+SCORE_RIGHT = ("both right", "outcome wrong", "clustered")
 ASKED = (
-    ("aipw", "ate", ("both right", "score wrong", "outcome wrong", "weak overlap", "clustered")),
-    ("aipw", "att", ("both right", "score wrong", "outcome wrong", "clustered")),
-    ("aipw", "ato", ("both right", "outcome wrong", "weak overlap", "clustered")),
-    ("ipw", "ate", ("both right", "outcome wrong", "clustered")),
-    ("ipw", "att", ("both right", "outcome wrong", "clustered")),
-    ("ipw", "ato", ("both right", "outcome wrong", "weak overlap", "clustered")),
+    ("aipw", "ate", (*ONE_WRONG, "weak overlap")),
+    ("aipw", "att", ONE_WRONG),
+    ("aipw", "ato", (*SCORE_RIGHT, "weak overlap")),
+    ("ipw", "ate", SCORE_RIGHT),
+    ("ipw", "att", SCORE_RIGHT),
+    ("ipw", "ato", (*SCORE_RIGHT, "weak overlap")),
     ("regression", "ate", ("both right", "score wrong", "weak overlap", "clustered")),
     ("regression", "att", ("both right", "score wrong", "weak overlap", "clustered")),
-    ("entropy-balancing", "att", ("both right", "score wrong", "outcome wrong", "clustered")),
-    ("matching", "ate", ("both right", "outcome wrong")),
-    ("matching", "att", ("both right", "outcome wrong")),
+    ("regression, weighted", "ate", ONE_WRONG),
+    ("entropy-balancing", "att", ONE_WRONG),
+    ("matching", "ate", SCORE_RIGHT),
+    ("matching", "att", SCORE_RIGHT),
 )
+WITH_VERDICT = (("aipw", "ate"), ("matching", "att"))
 
 
 def draw(cell: Cell, n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -122,58 +131,35 @@ def truths(cell: Cell, seed: int) -> dict[str, float]:
 def replicate(
     seed: np.random.SeedSequence, cell: Cell
 ) -> list[tuple[float, float, float, float, str]]:
-    """Estimate, error, interval and verdict of each estimator on one data set.
-
-    The verdict is asked of the default estimator alone; the others share one reading of the data.
-    """
-    frame = draw(cell, cell.n, np.random.default_rng(seed))
-    columns = {
-        "outcome": "y",
-        "treatment": "d",
-        "covariates": ["x1", "x2", "x3"],
-        "cluster": "cluster" if cell.clusters else None,
-    }
-    problem = prepare(Options(data=frame, **columns))
-    score = fitted_score(problem, "logit")
+    """Estimate, error, interval and, of the two in WITH_VERDICT, the verdict, on one data set."""
+    problem = prepare(
+        Options(
+            draw(cell, cell.n, np.random.default_rng(seed)),
+            outcome="y",
+            treatment="d",
+            covariates=["x1", "x2", "x3"],
+            cluster="cluster" if cell.clusters else None,
+        )
+    )
     rows = []
     for estimator, estimand, _ in ASKED:
-        if estimator == "matching" and cell.clusters:
-            rows.append((np.nan, np.nan, np.nan, np.nan, "not asked"))
-            continue
-        if (estimator, estimand) == ("aipw", "ate"):
-            answer = estimate(frame, **columns)
+        asked, build = problem.asked(estimand), FITS[estimator]
+        if (estimator, estimand) in WITH_VERDICT:
+            answer = assemble(asked, build)
             span = (answer.std_error, answer.conf_low, answer.conf_high)
             rows.append((answer.estimate, *span, answer.verdict))
             continue
-        fit = point(problem, score, estimator, estimand)
-        error, df = fit.std_error, np.inf
-        if fit.influence is not None:
-            uncertainty = analytic(problem, fit.influence, "")
-            error, df = uncertainty.std_error, uncertainty.df
-        span = interval(fit.estimate, error, 0.95, df)
-        rows.append((fit.estimate, span.std_error, span.conf_low, span.conf_high, ""))
+        fit = build(asked)
+        spread = spread_of(asked, fit)
+        found = interval(fit.estimate, spread.std_error, 0.95, spread.df)
+        rows.append((fit.estimate, found.std_error, found.conf_low, found.conf_high, ""))
     return rows
-
-
-def point(problem: Problem, score: ScoreFit, estimator: str, estimand: str) -> Fit:
-    """The estimator's own fit, as the front function calls it."""
-    if estimator == "aipw":
-        return fit_aipw(problem, score, estimand, "logit", folds=5, seed=0)
-    if estimator == "ipw":
-        return fit_ipw(problem, score, estimand, "logit")
-    if estimator == "matching":
-        return fit_matching(problem, score, estimand, "logit", MatchOptions())
-    if estimator == "regression":
-        return fit_regression(problem, estimand)
-    return fit_entropy_balancing(problem, estimand)
 
 
 def summarise(cell: Cell, results: list, truth: dict[str, float]) -> list[dict]:
     """One row an estimator."""
     out = []
     for j, (estimator, estimand, promised) in enumerate(ASKED):
-        if results[0][j][4] == "not asked":
-            continue
         values = np.array([r[j][:4] for r in results], dtype=float)
         verdicts = pd.Series([r[j][4] for r in results])
         answered = np.isfinite(values[:, 1])

@@ -33,6 +33,10 @@ def propensity(
     outcome_covariates: Annotated[
         str | None, typer.Option(help="Covariates of the outcome model when they differ.")
     ] = None,
+    outcome_fit: Annotated[
+        Literal["plain", "weighted"] | None,
+        typer.Option(help="Outcome models by least squares, or inverse-probability weighted."),
+    ] = None,
     folds: Annotated[
         int | None, typer.Option(help="Cross-fitting folds of aipw; 5 by default, 1 for none.")
     ] = None,
@@ -60,8 +64,20 @@ def propensity(
     exact: Annotated[
         str | None, typer.Option(help="Columns in which matches must be equal: A,B.")
     ] = None,
+    denominator: Annotated[
+        str | None, typer.Option(help="The outcome is a ratio over this column.")
+    ] = None,
     negative_controls: Annotated[
         str | None, typer.Option(help="Outcomes that the feature can't have changed: A,B.")
+    ] = None,
+    covariate_times: Annotated[
+        str | None, typer.Option(help="When covariates were measured: COVARIATE=COLUMN,...")
+    ] = None,
+    treatment_time: Annotated[
+        str | None, typer.Option(help="Column with each user's time of opting in.")
+    ] = None,
+    pre_values: Annotated[
+        str | None, typer.Option(help="Covariates' values before the opt-in: COVARIATE=COLUMN,...")
     ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="One page: overlap, balance, all estimators, controls.")
@@ -96,6 +112,7 @@ def propensity(
         estimator=estimator,
         score=score,
         outcome_covariates=opt.columns(outcome_covariates) or None,
+        outcome_fit=outcome_fit,
         folds=folds,
         trim=trim,
         trim_at=trim_at,
@@ -104,7 +121,11 @@ def propensity(
         caliper=caliper,
         replace=replace,
         exact=opt.columns(exact) or None,
+        denominator=denominator,
         negative_controls=opt.columns(negative_controls) or None,
+        covariate_times=opt.columns(covariate_times) or None,
+        treatment_time=treatment_time,
+        pre_values=opt.columns(pre_values) or None,
         audit=audit,
         cluster=cluster,
         weights=weights,

@@ -140,7 +140,10 @@ def test_distribution_gap_is_the_ks_statistic() -> None:
     rng = np.random.default_rng(0)
     x, d = rng.normal(size=300).round(1), rng.integers(0, 2, 300).astype(float)
     x = x + 0.3 * d
-    ks, mean_gap = distribution_gap(x, d, np.ones(300), np.argsort(x))
+    order = np.argsort(x)
+    signed = np.where(d == 1, 1 / d.sum(), -1 / (1 - d).sum())[order]
+    last = np.append(np.diff(x[order]) > 0, True)
+    ks, mean_gap = distribution_gap(signed, last)
     assert ks == pytest.approx(stats.ks_2samp(x[d == 1], x[d == 0]).statistic)
     grid = np.unique(x)
     gaps = [abs((x[d == 1] <= g).mean() - (x[d == 0] <= g).mean()) for g in grid]

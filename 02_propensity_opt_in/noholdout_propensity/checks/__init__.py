@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,69 +16,88 @@ from noholdout_propensity.checks.balance import (
     prognostic_gap,
     specification_check,
 )
-from noholdout_propensity.checks.hidden import e_value, hidden_check, timing_check
+from noholdout_propensity.checks.hidden import e_value, hidden_check
 from noholdout_propensity.checks.overlap import (
     OVERLAP,
     overlap_check,
     regions_check,
     separation_check,
 )
-from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.checks.timing import timing_check
+from noholdout_propensity.kernels.balance import Bins
+from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.negative_controls import negative_control_check
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.sensitivity import Robustness
 
 if TYPE_CHECKING:
-    from noholdout_propensity.estimators.common import Fit
+    from noholdout_propensity.estimators.common import Build, Fit
 
-__all__ = ["e_value", "run_checks"]
+__all__ = ["Evidence", "e_value", "run_checks"]
 
 
-def run_checks(
-    problem: Problem,
-    fit: Fit,
-    estimand: Estimand,
-    span: Interval,
-    kept: np.ndarray,
-    tables: Mapping[str, pd.DataFrame],
-    score: np.ndarray | None,
-    trouble: str,
-    strength: Robustness | None,
-    settings: Mapping[str, Any],
-) -> tuple[Check, ...]:
-    """Every check of one estimate, in the order in which a reader should meet them.
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks of one estimate look at.
 
     Parameters
     ----------
+    span
+        The estimate's interval.
+    kept
+        False for a trimmed row, shape ``(n,)``.
     tables
         At least ``balance``; ``negative_controls`` where they were asked for.
+    bins
+        The covariates in bins.
     score, trouble
         The score, fitted for the checks where the estimator has none, and what separates the arms.
+    strength, arms
+        The robustness values, and the sums they come from; ``None`` where there is no number.
+    build
+        Fits the same estimator to another problem.
     """
-    checks: list[Check] = [separation_check(trouble)]
-    if fit.separation:
+
+    problem: Problem
+    fit: Fit
+    span: Interval
+    kept: np.ndarray
+    tables: Mapping[str, pd.DataFrame]
+    bins: Bins
+    score: np.ndarray | None
+    trouble: str
+    strength: Robustness | None
+    arms: tuple[ArmSums, ArmSums] | None
+    settings: Mapping[str, Any]
+    build: Build
+
+
+def run_checks(seen: Evidence) -> tuple[Check, ...]:
+    """Every check of one estimate, in the order in which a reader should meet them."""
+    problem, fit, span = seen.problem, seen.fit, seen.span
+    checks: list[Check] = [separation_check(seen.trouble)]
+    timing = timing_check(problem, fit, seen.build)
+    if fit.separation or seen.arms is None:
         gone = (
             "There is no usable overlap: the separated rows have no counterpart in the other arm, "
             "so any number for them would be made up."
         )
-        return (*checks, structural("overlap", OVERLAP, "fail", 0.0, gone), timing_check(problem))
-    checks.append(overlap_check(problem, estimand, score, fit.weights, kept))
-    if score is not None:
-        checks.append(regions_check(problem, estimand, score, kept))
-    bias = prognostic_gap(problem, fit.weights * kept)
-    checks.append(balance_check(tables["balance"], bias, span.std_error, fit.adjusts_outcome))
-    tests: list[HypothesisCheck] = []
+        checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
+        return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
+    checks.append(overlap_check(problem, seen.score, fit.weights, seen.kept))
+    if seen.score is not None:
+        checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
+    bias = prognostic_gap(problem, fit.weights * seen.kept, seen.arms[1])
+    table = seen.tables["balance"]
+    checks.append(balance_check(table, bias, span.std_error, fit.adjusts_outcome))
     found: list[HypothesisCheck | Check] = [specification_check(problem, fit)]
-    if "negative_controls" in tables:
+    if "negative_controls" in seen.tables:
         spread = float(problem.outcome.std(ddof=1))
-        found.append(negative_control_check(tables["negative_controls"], spread))
-    for item in found:
-        if isinstance(item, Check):
-            checks.append(item)
-        else:
-            tests.append(item)
-    checks.extend(judge(tests, span.std_error))
-    checks.append(timing_check(problem))
+        found.append(negative_control_check(seen.tables["negative_controls"], spread))
+    found.append(timing)
+    tests = [item for item in found if isinstance(item, HypothesisCheck)]
+    judged = {check.name: check for check in judge(tests, span.std_error)}
+    checks.extend(item if isinstance(item, Check) else judged[item.name] for item in found)
     means = (fit.mean_treated, fit.mean_control)
-    checks.append(hidden_check(problem, fit.estimate, span, means, strength, settings))
+    checks.append(hidden_check(problem, fit.estimate, span, means, seen.strength, seen.settings))
     return tuple(checks)

@@ -10,8 +10,9 @@ import pandas as pd
 from noholdout_shared.checks import Check, HypothesisCheck, untestable
 from noholdout_shared.inference import influence_std_error, two_sided_p
 
-from noholdout_propensity.kernels.outcome import fit_linear
+from noholdout_propensity.kernels.outcome import solve_normal
 from noholdout_propensity.kernels.richer import richer_design
+from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem
 
 if TYPE_CHECKING:
@@ -24,15 +25,12 @@ BALANCE = "After adjustment, both arms look alike in every covariate."
 FORM = "The models are rich enough: squares and products of covariates add nothing."
 
 
-def prognostic_gap(problem: Problem, weights: np.ndarray) -> float:
+def prognostic_gap(problem: Problem, weights: np.ndarray, control: ArmSums) -> float:
     """What the covariate gaps that are left imply for the outcome, by a model of the controls."""
-    treated = problem.treated
-    line = fit_linear(
-        problem.outcome_design, problem.outcome, problem.sampling * (1 - treated)
-    ).coefficients
-    predicted = problem.outcome_design @ line
-    arm1, arm0 = weights * treated, weights * (1 - treated)
-    return float(arm1 @ predicted / arm1.sum() - arm0 @ predicted / arm0.sum())
+    line = solve_normal(control.gram, control.cross).coefficients
+    arm1, arm0 = weights * problem.treated, weights * (1 - problem.treated)
+    gap = problem.score_design.T @ (arm1 / arm1.sum() - arm0 / arm0.sum())
+    return float(gap @ line)
 
 
 def balance_check(

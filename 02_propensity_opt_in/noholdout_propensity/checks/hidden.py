@@ -1,4 +1,4 @@
-"""What no table can show: hidden confounders, and when a covariate was measured."""
+"""What no table can show: how strong a hidden confounder must be."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from noholdout_propensity.problem import Problem
 from noholdout_propensity.sensitivity import Robustness
 
 HIDDEN = "Nothing that isn't among the covariates drives both the opt-in and the outcome."
-TIMING = "Every covariate was settled before the opt-in."
-
-
-def timing_check(problem: Problem) -> Check:
-    """Whether covariates were measured before the opt-in: the table alone can't say."""
-    names = ", ".join(problem.settings["covariates"])
-    return untestable(
-        "covariate_timing",
-        TIMING,
-        f"These data don't say when {names} were measured. A covariate that the opt-in already "
-        "changed hides part of the effect: keep only what was known before.",
-    )
 
 
 def hidden_check(

@@ -6,7 +6,7 @@ import numpy as np
 from noholdout_shared.checks import Check, structural
 from scipy import special
 
-from noholdout_propensity.kernels.balance import effective_size
+from noholdout_propensity.kernels.balance import Bins, effective_size
 from noholdout_propensity.kernels.regions import Region, empty_regions
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Problem
@@ -41,7 +41,6 @@ def separation_check(separation: str) -> Check:
 
 def overlap_check(
     problem: Problem,
-    estimand: Estimand,
     score: np.ndarray | None,
     weights: np.ndarray,
     kept: np.ndarray,
@@ -56,7 +55,7 @@ def overlap_check(
     largest = max(float(np.abs(used[arm]).max() / np.abs(used[arm]).sum()) for arm in arms)
     outside, ranges = 0.0, ""
     if score is not None:
-        outside, ranges = outside_support(score, problem.sampling, arms, estimand)
+        outside, ranges = outside_support(score, problem.sampling, arms, problem.estimand)
     few = min(effective) < EFFECTIVE_ROWS_FAIL
     if outside > OUTSIDE_FAIL or least < EFFECTIVE_FAIL or largest > LARGEST_FAIL or few:
         status = "fail"
@@ -112,13 +111,12 @@ def outside_support(
     return share, ranges
 
 
-def regions_check(
-    problem: Problem, estimand: Estimand, score: np.ndarray, kept: np.ndarray
-) -> Check:
+def regions_check(problem: Problem, bins: Bins, score: np.ndarray, kept: np.ndarray) -> Check:
     """Whether some box of the covariates holds target rows and nobody of the other arm."""
+    estimand = problem.estimand
     regions = [
         region
-        for region in empty_regions(problem.balance_values, problem.treated, score)
+        for region in empty_regions(bins, problem.treated, score)
         if estimand in ("ate", "ato") or region.everybody_in == (estimand == "att")
     ]
     target = {"att": problem.treated, "atc": 1 - problem.treated}.get(estimand, np.ones(problem.n))

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
-from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice, resolve_replicates
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.input import check_choice
 
+from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import (
-    ESTIMANDS,
     Fit,
     Score,
-    assemble,
     fitted_score,
     no_chance,
+    richer_score,
     separated_fit,
+    without_answer,
 )
 from noholdout_propensity.estimators.ipw import refit
 from noholdout_propensity.estimators.models import check_models, cross_fit_models
-from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
+from noholdout_propensity.estimators.regression import OutcomeFit, require_full_rank
 from noholdout_propensity.kernels.doubly_robust import (
     Nuisance,
+    arm_fits,
     assign_folds,
     augmented_effect,
     cross_fit_linear,
-    full_sample_nuisance,
+    linear_nuisance,
     nuisance_influence,
 )
-from noholdout_propensity.kernels.score import ScoreFit, fit_score, link_terms
+from noholdout_propensity.kernels.outcome import LinearFit
+from noholdout_propensity.kernels.score import ScoreFit, link_terms
+from noholdout_propensity.kernels.sums import Design
+from noholdout_propensity.kernels.weighted_outcome import weighted_augmented_effect
 from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
+from noholdout_propensity.trimming import Trim, trimmed
 
 DEFAULT_FOLDS = 5
 
@@ -43,40 +49,39 @@ def aipw(
     outcome: str,
     treatment: str,
     covariates: Sequence[str],
-    outcome_covariates: Sequence[str] | None = None,
     estimand: Estimand = "ate",
-    score: Any = "logit",
+    outcome_covariates: Sequence[str] | None = None,
+    outcome_fit: OutcomeFit = "plain",
     outcome_model: Any = None,
+    score: Any = "logit",
     folds: int | None = None,
-    cluster: str | None = None,
-    weights: str | None = None,
-    inference: Inference = "analytic",
-    replicates: int | None = None,
-    missing: Missing = "refuse",
-    conf_level: float = 0.95,
-    seed: int = 0,
-    jobs: int = 1,
-    margin: float | None = None,
+    trim: Trim | None = None,
+    trim_at: float | None = None,
+    **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Weighting and regression together: right when either the score or the outcome model is.
 
     Assumes no hidden confounder and overlap. The moment is Robins, Rotnitzky and Zhao's (1994),
     cross-fitted as in Chernozhukov et al. (2018, definition 3.2, DML2). The standard error adds
-    what estimating both models contributes, so that it holds with one model wrong.
+    what estimating both models contributes, so that it holds with one model wrong; cross-fitted,
+    residuals are scaled by their leverage, which keeps it right with few effective rows.
 
     Parameters
     ----------
     outcome_covariates
         Covariates of the outcome models when they differ from the score's.
-    score
-        ``logit``, ``probit``, or any scikit-learn classifier with ``predict_proba``.
+    outcome_fit
+        ``weighted`` fits the outcome models by the weights that suit them best when they are
+        wrong (Cao, Tsiatis and Davidian 2009); for ``ate`` with ``folds=1``.
     outcome_model
         Linear per arm, or any scikit-learn regressor (a classifier for a 0/1 outcome). With a
         model of either kind the standard error is that of known models, which cross-fitting
         allows when both learn fast enough (Chernozhukov et al. 2018, theorem 5.1).
+    score
+        ``logit``, ``probit``, or any scikit-learn classifier with ``predict_proba``.
     folds
         Each row is predicted by models of the other folds; 5 by default, 1 for none.
-    data, outcome, treatment, covariates, estimand, cluster, weights, inference
+    data, outcome, treatment, covariates, estimand, trim, trim_at, common
         As in :func:`ipw`. With clusters, whole clusters share a fold.
 
     Raises
@@ -84,45 +89,48 @@ def aipw(
     DataError, DesignError, ConvergenceError
         As :func:`ipw`.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
     check_models(score, outcome_model)
-    own = isinstance(score, str) and outcome_model is None
-    if isinstance(score, str):
-        check_choice("score", score, ("logit", "probit") if own else ("logit",))
-    check_choice("inference", inference, ("analytic", "bootstrap") if own else ("analytic",))
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            outcome_covariates=outcome_covariates,
-            cluster=cluster,
-            weights=weights,
-            missing=missing,
-            conf_level=conf_level,
-        )
-    )
+    check_choice("outcome_fit", outcome_fit, ("plain", "weighted"))
+    options = Options(data, outcome, treatment, covariates, estimand, outcome_covariates, **common)
     count = resolve_folds(folds)
-    if own:
-        fit = fit_aipw(problem, fitted_score(problem, score), estimand, score, count, seed)
-    else:
-        fit = fit_aipw_models(problem, score, outcome_model, estimand, count, seed)
-    return assemble(
-        problem,
-        fit,
-        estimand,
-        inference=inference,
-        replicates=draws,
-        seed=seed,
-        jobs=jobs,
-        margin=margin,
-    )
+    if isinstance(score, str) and outcome_model is None:
+        check_choice("score", score, ("logit", "probit"))
+        link: Score = "probit" if score == "probit" else "logit"
+        return answered(
+            options, lambda problem: fit_aipw(problem, link, count, trim, trim_at, outcome_fit)
+        )
+    if isinstance(score, str):
+        check_choice("score", score, ("logit",))
+    refuse_with_models(options, count, trim, outcome_fit)
+    return answered(options, lambda problem: fit_aipw_models(problem, score, outcome_model, count))
+
+
+def refuse_with_models(
+    options: Options, folds: int, trim: Trim | None, outcome_fit: OutcomeFit
+) -> None:
+    """Raise for what isn't written for models of the user's own."""
+    check_choice("inference", options.inference, ("analytic",))
+    if folds == 1:
+        raise DataError(
+            "folds=1 was asked with a model of your own.",
+            "A flexible model that predicts its own training rows makes intervals too narrow.",
+            "Use 2 folds or more.",
+        )
+    for name, given in (
+        ("denominator", options.denominator is not None),
+        ("trim", trim is not None),
+        ("outcome_fit='weighted'", outcome_fit != "plain"),
+    ):
+        if given:
+            raise DataError(
+                f"{name} was given with a model of your own.",
+                "It is written for the logit score and linear outcome models.",
+                "Leave it out, or leave the models out.",
+            )
 
 
 def resolve_folds(folds: int | None) -> int:
-    """The number of folds; 1 means no cross-fitting."""
+    """The number of cross-fitting folds."""
     if folds is None:
         return DEFAULT_FOLDS
     if folds < 1:
@@ -132,30 +140,32 @@ def resolve_folds(folds: int | None) -> int:
 
 def fit_aipw(
     problem: Problem,
-    score_fit: ScoreFit,
-    estimand: Estimand,
-    link: Score,
-    folds: int,
-    seed: int,
-    kept: np.ndarray | None = None,
-    said: Mapping[str, Any] | None = None,
+    link: Score = "logit",
+    folds: int = DEFAULT_FOLDS,
+    trim: Trim | None = None,
+    trim_at: float | None = None,
+    outcome_fit: OutcomeFit = "plain",
 ) -> Fit:
-    """Point estimate, influence values and bootstrap replicate."""
-    if score_fit.separated:
-        return separated_fit("aipw", problem, score_fit)
-    endless = no_chance(problem, score_fit.score, estimand, kept)
-    if endless:
-        return separated_fit("aipw", problem, score_fit, endless)
+    """Point estimate, influence values and bootstrap replicate of AIPW."""
+    score_fit = fitted_score(problem, link)
+    kept, said = trimmed(problem, score_fit, trim, trim_at)
+    silent = without_answer("aipw", problem, score_fit, kept)
+    if silent is not None:
+        return silent
+    if outcome_fit == "weighted":
+        return fit_weighted_aipw(problem, score_fit, link, folds, trim)
+    estimand = problem.estimand
     y, treated, sampling = problem.outcome, problem.treated, problem.sampling
     rows = sampling if kept is None else sampling * kept
-    fold = None if folds == 1 else _folds(problem, folds, seed)
+    fold = None if folds == 1 else _folds(problem, folds)
     if fold is not None and link == "probit":
         raise DataError(
             "Cross-fitting is written for the logit score.",
             "",
             "Use score='logit', or folds=1 with the probit.",
         )
-    nuisance = predict(problem, score_fit, fold, sampling, rows)
+    fits = arm_fits(y, treated, problem.outcome_design, rows)
+    nuisance = predict(problem, score_fit, fits, fold, sampling, rows)
     if nuisance is None:
         text = f"Without one of the {folds} folds the covariates separate the arms."
         return separated_fit("aipw", problem, score_fit, text)
@@ -169,26 +179,29 @@ def fit_aipw(
         problem.score_design,
         problem.outcome_design,
         score_fit,
+        fits,
         nuisance,
         tilt,
         effect.estimate,
         likelihood_weights=sampling,
         rows=rows,
+        leverage=fold is not None,
     )
 
     def replicate(counts: np.ndarray) -> float | None:
-        likelihood = counts * sampling
+        likelihood, drawn = counts * sampling, counts * rows
         coefficients = refit(problem, score_fit, likelihood, link)
         if coefficients is None:
             return None
         near = refreshed(score_fit, problem, coefficients, link)
-        redrawn = predict(problem, near, fold, likelihood, counts * rows)
+        again = None if fold is not None else arm_fits(y, treated, problem.outcome_design, drawn)
+        redrawn = predict(problem, near, again, fold, likelihood, drawn)
         if redrawn is None or unbounded(redrawn.score, estimand).any():
             return None
-        return augmented_effect(y, treated, redrawn, estimand, counts * rows)[0].estimate
+        return augmented_effect(y, treated, redrawn, estimand, drawn)[0].estimate
 
-    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
-        return moved_aipw(problem, design, score_fit, estimand, link, rows)
+    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
+        return moved_aipw(problem, design, score_fit, fits, link, rows)
 
     # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
     # noise, which the outcome model has already taken out of the estimate.
@@ -208,30 +221,54 @@ def fit_aipw(
         replicate=replicate,
         respecify=respecify,
         adjusts_outcome=True,
-        settings={"score": link, "outcome_model": "linear per arm", "folds": folds, **(said or {})},
+        settings={"score": link, "outcome_model": "linear per arm", "folds": folds, **said},
     )
 
 
-def fit_aipw_models(
-    problem: Problem, score: Any, outcome_model: Any, estimand: Estimand, folds: int, seed: int
+def fit_weighted_aipw(
+    problem: Problem, score_fit: ScoreFit, link: Score, folds: int, trim: Trim | None
 ) -> Fit:
-    """AIPW on the user's own models: cross-fitted, with the influence values of known models."""
-    if folds == 1:
-        raise DataError(
-            "folds=1 was asked with a model of your own.",
-            "A flexible model that predicts its own training rows makes intervals too narrow.",
-            "Use 2 folds or more.",
+    """AIPW with outcome models weighted by ``(1 - e) / e^2``."""
+    if problem.estimand != "ate" or folds != 1 or trim is not None:
+        raise DesignError(
+            f"outcome_fit='weighted' was asked with estimand {problem.estimand!r}, {folds} folds"
+            + (f" and trim {trim!r}." if trim else "."),
+            "Its weights are derived for the effect on everyone, both models fitted on all rows.",
+            "Use --estimand ate --folds 1, or estimator regression with --outcome-fit weighted.",
         )
-    nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds, seed))
+    y, treated, rows = problem.outcome, problem.treated, problem.sampling
+    effect, rank = weighted_augmented_effect(
+        y, treated, problem.score_design, problem.outcome_design, score_fit, rows
+    )
+    require_full_rank(rank, problem.outcome_design.shape[1])
+    tilt = tilting(score_fit.score, score_fit.slope, treated, problem.estimand)
+    return Fit(
+        estimator="aipw",
+        title="AIPW on weighted outcome models",
+        estimate=effect.estimate,
+        weights=own_weights(tilt, treated, rows),
+        mean_treated=effect.mean_treated,
+        mean_control=effect.mean_control,
+        score=score_fit.score,
+        influence=effect.influence,
+        source="stacked estimating equations with both estimated models",
+        adjusts_outcome=True,
+        settings={"score": link, "outcome_model": "linear per arm, weighted", "folds": folds},
+    )
+
+
+def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int) -> Fit:
+    """AIPW on the user's own models: cross-fitted, with the influence values of known models."""
+    nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds))
     shown = fitted_score(problem, "logit")
     if nuisance is None:
         text = f"Without one of the {folds} folds the covariates separate the arms."
         return separated_fit("aipw", problem, shown, text)
-    endless = no_chance(problem, nuisance.score, estimand, None)
+    endless = no_chance(problem, nuisance.score, problem.estimand, None)
     if endless:
         return separated_fit("aipw", problem, shown, endless)
     effect, tilt = augmented_effect(
-        problem.outcome, problem.treated, nuisance, estimand, problem.sampling
+        problem.outcome, problem.treated, nuisance, problem.estimand, problem.sampling
     )
     names = [
         item if isinstance(item, str) else type(item).__name__
@@ -252,8 +289,8 @@ def fit_aipw_models(
     )
 
 
-def _folds(problem: Problem, folds: int, seed: int) -> np.ndarray:
-    units = problem.n_clusters if problem.n_clusters is not None else None
+def _folds(problem: Problem, folds: int) -> np.ndarray:
+    units = problem.n_clusters
     if units is not None and units < folds:
         raise DataError(
             f"{folds} folds were asked of {units} clusters.",
@@ -267,21 +304,21 @@ def _folds(problem: Problem, folds: int, seed: int) -> np.ndarray:
             "Each fold needs rows of both arms.",
             "Use fewer folds, or folds=1.",
         )
-    return assign_folds(problem.treated, folds, seed, problem.cluster_codes)
+    return assign_folds(problem.treated, folds, problem.options.seed, problem.cluster_codes)
 
 
 def predict(
     problem: Problem,
     score_fit: ScoreFit,
+    fits: tuple[LinearFit, LinearFit] | None,
     fold: np.ndarray | None,
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
 ) -> Nuisance | None:
     """Both models' predictions, out of fold when there are folds."""
     if fold is None:
-        return full_sample_nuisance(
-            problem.outcome, problem.treated, problem.outcome_design, score_fit, rows
-        )
+        assert fits is not None
+        return linear_nuisance(problem.outcome_design, score_fit, fits)
     return cross_fit_linear(
         problem.outcome,
         problem.treated,
@@ -305,9 +342,9 @@ def refreshed(
 
 def moved_aipw(
     problem: Problem,
-    design: np.ndarray,
+    design: Design,
     base: ScoreFit,
-    estimand: Estimand,
+    fits: tuple[LinearFit, LinearFit],
     link: Score,
     rows: np.ndarray,
 ) -> tuple[float, np.ndarray] | None:
@@ -315,25 +352,25 @@ def moved_aipw(
 
     Both without cross-fitting, so that the folds' noise isn't taken for a difference.
     """
-    start = np.zeros(design.shape[1])
-    start[: base.coefficients.size] = base.coefficients
-    rich = fit_score(design, problem.treated, weights=problem.sampling, link=link, start=start)
-    if not rich.converged or unbounded(rich.score, estimand).any():
+    rich = richer_score(problem, design, base, link)
+    if rich is None:
         return None
     y, treated = problem.outcome, problem.treated
+    richer_fits = arm_fits(y, treated, design, rows)
     parts = []
-    for x, z, fit in (
-        (problem.score_design, problem.outcome_design, base),
-        (design, design, rich),
+    for x, z, fit, lines in (
+        (problem.score_design, problem.outcome_design, base, fits),
+        (design, design, rich, richer_fits),
     ):
-        nuisance = full_sample_nuisance(y, treated, z, fit, rows)
-        effect, tilt = augmented_effect(y, treated, nuisance, estimand, rows)
+        nuisance = linear_nuisance(z, fit, lines)
+        effect, tilt = augmented_effect(y, treated, nuisance, problem.estimand, rows)
         added = nuisance_influence(
             y,
             treated,
             x,
             z,
             fit,
+            lines,
             nuisance,
             tilt,
             effect.estimate,

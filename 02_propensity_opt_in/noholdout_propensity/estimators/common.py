@@ -1,49 +1,27 @@
-"""What the estimators share: the score, and the way from a fit to an Estimate."""
+"""What the estimators share: a fit before inference, the score, and why there may be none."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from noholdout_shared.errors import ConvergenceError
-from noholdout_shared.inference import interval
 
-from noholdout_propensity.checks import run_checks
-from noholdout_propensity.inference import (
-    DEFAULT_REPLICATES,
-    Inference,
-    Replicate,
-    Uncertainty,
-    analytic,
-    bootstrap,
-)
-from noholdout_propensity.kernels.balance import (
-    balance,
-    effective_size,
-    is_binary,
-    scales,
-    sort_orders,
-)
+from noholdout_propensity.inference import Replicate
 from noholdout_propensity.kernels.score import ScoreFit, fit_score
+from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
-from noholdout_propensity.negative_controls import negative_control_effects
 from noholdout_propensity.problem import Problem
-from noholdout_propensity.result import PropensityEstimate, RowDetail
-from noholdout_propensity.sensitivity import robustness, rosenbaum_table
 
-Respecify = Callable[[np.ndarray], tuple[float, np.ndarray] | None]
+# The richer model's steps stop here: the check asks whether the estimate moves by half a standard
+# error, and a step shrinks quadratically.
+ROUGH_STEP = 1e-5
+
+Respecify = Callable[[Design], tuple[float, np.ndarray] | None]
 Score = Literal["logit", "probit"]
-
-ESTIMANDS: dict[str, str] = {
-    "ate": "average effect over everyone (ATE)",
-    "att": "average effect on those who opted in (ATT)",
-    "atc": "average effect on those who didn't opt in (ATC)",
-    "ato": "average effect where opting in and not were both likely (ATO)",
-}
 
 
 @dataclass(frozen=True)
@@ -82,6 +60,7 @@ class Fit:
     kept: np.ndarray | None = None
     influence: np.ndarray | None = None
     std_error: float = math.nan
+    df: float = math.inf
     source: str = ""
     replicate: Replicate | None = None
     adjusts_outcome: bool = False
@@ -92,16 +71,25 @@ class Fit:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+Build = Callable[[Problem], Fit]
+
+
 def fitted_score(problem: Problem, link: Score) -> ScoreFit:
-    """The score model on all rows; separation is left to the caller.
+    """The score model on all rows, fitted once a problem; separation is left to the caller.
 
     Raises
     ------
     ConvergenceError
         Newton's method found no maximum, and not because the covariates separate the arms.
     """
-    fit = fit_score(
-        problem.score_design, problem.treated, weights=_unless_ones(problem.sampling), link=link
+    fit = problem.once(
+        ("score", link),
+        lambda: fit_score(
+            problem.score_design,
+            problem.treated,
+            weights=problem.likelihood_weights,
+            link=link,
+        ),
     )
     if not fit.converged and not fit.separated:
         raise ConvergenceError(
@@ -112,8 +100,40 @@ def fitted_score(problem: Problem, link: Score) -> ScoreFit:
     return fit
 
 
-def _unless_ones(weights: np.ndarray) -> np.ndarray | None:
-    return None if bool((weights == 1).all()) else weights
+def richer_score(problem: Problem, design: Design, base: ScoreFit, link: Score) -> ScoreFit | None:
+    """The score with a richer design, from the solution at hand; ``None`` without a solution."""
+    start = np.zeros(design.shape[1])
+    start[: base.coefficients.size] = base.coefficients
+    rich = fit_score(
+        design,
+        problem.treated,
+        weights=problem.likelihood_weights,
+        link=link,
+        start=start,
+        tolerance=ROUGH_STEP,
+    )
+    return rich if rich.converged and not unbounded(rich.score, problem.estimand).any() else None
+
+
+def without_answer(
+    estimator: str, problem: Problem, fit: ScoreFit, kept: np.ndarray | None = None
+) -> Fit | None:
+    """A fit that says why the score allows no number; ``None`` when it allows one."""
+    if fit.separated:
+        return separated_fit(estimator, problem, fit, separation_text(problem, fit))
+    endless = no_chance(problem, fit.score, problem.estimand, kept)
+    return separated_fit(estimator, problem, fit, endless) if endless else None
+
+
+def separated_fit(estimator: str, problem: Problem, fit: ScoreFit, text: str) -> Fit:
+    """A fit without a number: no score exists, so no comparison does."""
+    return Fit(
+        estimator=estimator,
+        estimate=math.nan,
+        weights=problem.sampling.copy(),
+        score=fit.score,
+        separation=text,
+    )
 
 
 def separation_text(problem: Problem, fit: ScoreFit) -> str:
@@ -137,17 +157,6 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
     )
 
 
-def separated_fit(estimator: str, problem: Problem, fit: ScoreFit, text: str = "") -> Fit:
-    """A fit without a number: no score exists, so no comparison does."""
-    return Fit(
-        estimator=estimator,
-        estimate=math.nan,
-        weights=problem.sampling.copy(),
-        score=fit.score,
-        separation=text or separation_text(problem, fit),
-    )
-
-
 def no_chance(
     problem: Problem, score: np.ndarray, estimand: Estimand, kept: np.ndarray | None
 ) -> str:
@@ -161,156 +170,3 @@ def no_chance(
         f"In {int(lost.sum()):,} of {problem.n:,} rows the score is 0 or 1 to the last digit, so "
         "that the weight of a counterpart would have no end."
     )
-
-
-def assemble(
-    problem: Problem,
-    fit: Fit,
-    estimand: Estimand,
-    *,
-    inference: Inference = "analytic",
-    replicates: int | None = None,
-    seed: int = 0,
-    jobs: int = 1,
-    margin: float | None = None,
-    negative_controls: Sequence[str] = (),
-    build: Callable[[Problem], Fit] | None = None,
-) -> PropensityEstimate:
-    """Inference, tables and checks around a point estimate.
-
-    ``build`` fits the same estimator on another outcome, for negative controls.
-    """
-    uncertainty = _uncertainty(problem, fit, inference, replicates, seed, jobs)
-    span = interval(fit.estimate, uncertainty.std_error, problem.options.conf_level, uncertainty.df)
-    kept = np.ones(problem.n, dtype=bool) if fit.kept is None else fit.kept
-    tables = balance_tables(problem, fit, estimand, kept)
-    shown = np.full(problem.n, np.nan) if fit.score is None else fit.score
-    detail = RowDetail(problem.treated, shown, fit.weights, kept)
-    settings = {
-        **problem.settings,
-        "estimator": fit.estimator,
-        **fit.settings,
-        "clipped_scores": 0,
-        "mean_treated": fit.mean_treated,
-        "mean_control": fit.mean_control,
-        "smd_denominator": "treated SD" if estimand == "att" else "pooled SD",
-    }
-    if uncertainty.failed_draws:
-        settings["failed_draws"] = uncertainty.failed_draws
-    score, trouble = diagnostic_score(problem, fit)
-    if negative_controls and build is not None and not fit.separation:
-        tables["negative_controls"] = negative_control_effects(problem, negative_controls, build)
-    strength = None if fit.separation else robustness(problem, problem.options.conf_level)
-    if strength is not None:
-        tables["sensitivity"] = strength.bounds
-        settings["regression_estimate"] = strength.effect.estimate
-        settings["regression_error"] = strength.effect.std_error
-        settings["regression_df"] = strength.effect.df
-        settings["robustness_value"] = strength.to_zero
-        settings["robustness_value_interval"] = strength.to_interval
-    if fit.pairs is not None:
-        gamma, tables["rosenbaum"] = rosenbaum_table(
-            pair_differences(problem, fit.pairs), problem.options.conf_level
-        )
-        settings["rosenbaum_gamma"] = gamma
-    checks = run_checks(
-        problem, fit, estimand, span, kept, tables, score, trouble, strength, settings
-    )
-    return PropensityEstimate(
-        method=f"Propensity scores: {fit.title or fit.estimator}",
-        estimand=ESTIMANDS[estimand] + (", trimmed" if not kept.all() else ""),
-        estimate=fit.estimate,
-        std_error=span.std_error,
-        conf_low=span.conf_low,
-        conf_high=span.conf_high,
-        conf_level=problem.options.conf_level,
-        p_value=span.p_value,
-        inference=uncertainty.name,
-        outcome=problem.options.outcome,
-        n_obs=int(kept.sum()),
-        n_treated=int(problem.treated[kept].sum()),
-        n_control=int((1 - problem.treated[kept]).sum()),
-        n_clusters=problem.n_clusters,
-        settings=settings,
-        checks=checks,
-        tables=tables,
-        df=uncertainty.df,
-        proportion=problem.proportion,
-        margin=margin,
-        rows=detail,
-    )
-
-
-def diagnostic_score(problem: Problem, fit: Fit) -> tuple[np.ndarray | None, str]:
-    """The estimator's score, or one fitted for the checks alone; and its separation in words."""
-    if fit.score is not None or fit.separation:
-        return fit.score, fit.separation
-    score_fit = fitted_score(problem, "logit")
-    if score_fit.separated:
-        return None, separation_text(problem, score_fit) + " This estimator extrapolates there."
-    return score_fit.score, ""
-
-
-def pair_differences(problem: Problem, pairs: np.ndarray) -> np.ndarray:
-    """Treated minus control outcome of each matched pair, shape ``(pairs,)``."""
-    first, second = problem.outcome[pairs[:, 0]], problem.outcome[pairs[:, 1]]
-    return np.where(problem.treated[pairs[:, 0]] == 1, first - second, second - first)
-
-
-def _uncertainty(
-    problem: Problem,
-    fit: Fit,
-    inference: Inference,
-    replicates: int | None,
-    seed: int,
-    jobs: int,
-) -> Uncertainty:
-    if fit.separation:
-        return Uncertainty(
-            math.nan, math.inf, "undefined: no score exists where arms are separated"
-        )
-    if inference == "bootstrap" and fit.replicate is not None:
-        draws = DEFAULT_REPLICATES if replicates is None else replicates
-        return bootstrap(problem, fit.replicate, draws, seed, jobs)
-    if fit.influence is None:
-        return Uncertainty(fit.std_error, math.inf, fit.source)
-    return analytic(problem, fit.influence, fit.source)
-
-
-def balance_tables(
-    problem: Problem, fit: Fit, estimand: Estimand, kept: np.ndarray
-) -> dict[str, pd.DataFrame]:
-    """The tables ``balance``, ``weights`` and ``distributions``."""
-    values, treated = problem.balance_values, problem.treated
-    binary = is_binary(values)
-    scale = scales(values, treated, problem.sampling, binary, estimand)
-    orders = sort_orders(values, binary)
-    before = balance(values, treated, problem.sampling, scale, binary, orders)
-    after = balance(values, treated, fit.weights * kept, scale, binary, orders)
-    table = pd.DataFrame(
-        {
-            "covariate": problem.balance_names,
-            "smd_before": before.smd,
-            "smd_after": after.smd,
-            "variance_ratio_before": before.variance_ratio,
-            "variance_ratio_after": after.variance_ratio,
-        }
-    )
-    distributions = pd.DataFrame(
-        {
-            "covariate": problem.balance_names,
-            "ks_before": before.ks,
-            "ks_after": after.ks,
-            "ecdf_before": before.ecdf,
-            "ecdf_after": after.ecdf,
-        }
-    )
-    arms = (("treated", treated == 1), ("control", treated == 0))
-    weights = pd.DataFrame(
-        {
-            "group": [name for name, _ in arms],
-            "n": [int((arm & kept).sum()) for _, arm in arms],
-            "effective_n": [effective_size((fit.weights * kept)[arm]) for _, arm in arms],
-        }
-    )
-    return {"balance": table, "weights": weights, "distributions": distributions}

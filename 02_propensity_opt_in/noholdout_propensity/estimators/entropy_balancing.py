@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from noholdout_shared.input import Missing, check_choice, resolve_replicates
 
-from noholdout_propensity.estimators.common import ESTIMANDS, Fit, assemble
+from noholdout_propensity.assemble import answered
+from noholdout_propensity.estimators.common import Fit
 from noholdout_propensity.estimators.regression import target_rows
-from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
 from noholdout_propensity.kernels.entropy import balanced_mean, entropy_weights
+from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
 
 
@@ -25,15 +25,7 @@ def entropy_balancing(
     treatment: str,
     covariates: Sequence[str],
     estimand: Estimand = "att",
-    cluster: str | None = None,
-    weights: str | None = None,
-    inference: Inference = "analytic",
-    replicates: int | None = None,
-    missing: Missing = "refuse",
-    conf_level: float = 0.95,
-    seed: int = 0,
-    jobs: int = 1,
-    margin: float | None = None,
+    **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Reweight until every covariate's mean equals the target's, as gently as possible.
 
@@ -43,36 +35,13 @@ def entropy_balancing(
 
     Parameters and errors are those of :func:`ipw`; there is no score, hence no ``ato``.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
-    check_choice("inference", inference, ("analytic", "bootstrap"))
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            cluster=cluster,
-            weights=weights,
-            missing=missing,
-            conf_level=conf_level,
-        )
-    )
-    return assemble(
-        problem,
-        fit_entropy_balancing(problem, estimand),
-        estimand,
-        inference=inference,
-        replicates=draws,
-        seed=seed,
-        jobs=jobs,
-        margin=margin,
-    )
+    options = Options(data, outcome, treatment, covariates, estimand, **common)
+    return answered(options, fit_entropy_balancing)
 
 
-def fit_entropy_balancing(problem: Problem, estimand: Estimand) -> Fit:
+def fit_entropy_balancing(problem: Problem) -> Fit:
     """Point estimate, influence values and bootstrap replicate."""
-    target = target_rows(problem.treated, estimand)
+    target = target_rows(problem)
     sampling = problem.sampling
     solved = balanced_means(problem, problem.score_design, target, sampling)
     if solved is None:
@@ -92,7 +61,7 @@ def fit_entropy_balancing(problem: Problem, estimand: Estimand) -> Fit:
         )
         return None if again is None else again[0][0] - again[0][1]
 
-    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
+    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
         rich = balanced_means(problem, design, target, sampling)
         if rich is None:
             return None
@@ -116,7 +85,7 @@ def fit_entropy_balancing(problem: Problem, estimand: Estimand) -> Fit:
 
 def balanced_means(
     problem: Problem,
-    design: np.ndarray,
+    design: Design,
     target: np.ndarray,
     rows: np.ndarray,
     *,
@@ -124,7 +93,7 @@ def balanced_means(
     influence: bool = True,
 ) -> tuple[list[float], list[np.ndarray], np.ndarray, list[np.ndarray]] | None:
     """Both arms' means (treated first), influence values, row weights and multipliers."""
-    x, y = design[:, 1:], problem.outcome
+    x, y = design[:][:, 1:], problem.outcome
     share = rows * target / float(rows @ target)
     centre = share @ x
     means: list[float] = []

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
-from noholdout_shared.input import Missing, check_choice, resolve_replicates
+from noholdout_shared.input import check_choice
 from scipy import special
 
+from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import (
-    ESTIMANDS,
     Fit,
     Score,
-    assemble,
     fitted_score,
-    no_chance,
-    separated_fit,
+    richer_score,
+    without_answer,
 )
-from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
-from noholdout_propensity.kernels.score import ScoreFit, fit_score, refit_logit
+from noholdout_propensity.kernels.score import ScoreFit, fit_score, logistic, refit_logit
+from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import (
+    Effect,
     Estimand,
     hajek_effect,
     own_weights,
@@ -28,8 +28,9 @@ from noholdout_propensity.kernels.weighting import (
     unbounded,
     weighted_difference,
 )
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
+from noholdout_propensity.trimming import Trim, trimmed
 
 
 def ipw(
@@ -40,15 +41,9 @@ def ipw(
     covariates: Sequence[str],
     estimand: Estimand = "ate",
     score: Score = "logit",
-    cluster: str | None = None,
-    weights: str | None = None,
-    inference: Inference = "analytic",
-    replicates: int | None = None,
-    missing: Missing = "refuse",
-    conf_level: float = 0.95,
-    seed: int = 0,
-    jobs: int = 1,
-    margin: float | None = None,
+    trim: Trim | None = None,
+    trim_at: float | None = None,
+    **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Reweight adopters and the others until both look like the target population.
 
@@ -67,71 +62,38 @@ def ipw(
         (2018), bounded and exact in mean balance with a logit.
     score
         ``logit`` (unpenalised) or ``probit``.
-    cluster, weights
-        Columns of the groups whose rows move together, and of sampling weights.
-    inference
-        ``analytic`` (influence values) or ``bootstrap`` (rows or clusters resampled).
+    trim, trim_at
+        As in :func:`estimate`.
+    common
+        ``denominator``, ``cluster``, ``weights``, ``inference``, ``replicates``, ``missing``,
+        ``conf_level``, ``margin``, ``seed``, ``jobs``, as in :func:`estimate`.
 
     Raises
     ------
     DataError, DesignError, ConvergenceError
         Unreadable data; an empty arm or no varying covariate; a score without solution.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
     check_choice("score", score, ("logit", "probit"))
-    check_choice("inference", inference, ("analytic", "bootstrap"))
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            cluster=cluster,
-            weights=weights,
-            missing=missing,
-            conf_level=conf_level,
-        )
-    )
-    fit = fit_ipw(problem, fitted_score(problem, score), estimand, score)
-    return assemble(
-        problem,
-        fit,
-        estimand,
-        inference=inference,
-        replicates=draws,
-        seed=seed,
-        jobs=jobs,
-        margin=margin,
-    )
+    options = Options(data, outcome, treatment, covariates, estimand, **common)
+    return answered(options, lambda problem: fit_ipw(problem, score, trim, trim_at))
 
 
 def fit_ipw(
     problem: Problem,
-    score_fit: ScoreFit,
-    estimand: Estimand,
-    link: Score,
-    kept: np.ndarray | None = None,
-    said: Mapping[str, Any] | None = None,
+    link: Score = "logit",
+    trim: Trim | None = None,
+    trim_at: float | None = None,
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of the weighted difference."""
-    if score_fit.separated:
-        return separated_fit("ipw", problem, score_fit)
-    endless = no_chance(problem, score_fit.score, estimand, kept)
-    if endless:
-        return separated_fit("ipw", problem, score_fit, endless)
+    score_fit = fitted_score(problem, link)
+    kept, said = trimmed(problem, score_fit, trim, trim_at)
+    silent = without_answer("ipw", problem, score_fit, kept)
+    if silent is not None:
+        return silent
     sampling, treated, y = problem.sampling, problem.treated, problem.outcome
     rows = sampling if kept is None else sampling * kept
-    effect = hajek_effect(
-        y,
-        treated,
-        problem.score_design,
-        score_fit,
-        estimand,
-        likelihood_weights=sampling,
-        rows=rows,
-    )
-    tilt = tilting(score_fit.score, score_fit.slope, treated, estimand)
+    effect = weighted_effect(problem, problem.score_design, score_fit, rows)
+    tilt = tilting(score_fit.score, score_fit.slope, treated, problem.estimand)
 
     def replicate(counts: np.ndarray) -> float | None:
         likelihood = counts * sampling
@@ -141,14 +103,14 @@ def fit_ipw(
         if coefficients is None:
             return None
         index = problem.score_design @ coefficients
-        resampled = special.expit(index) if link == "logit" else special.ndtr(index)
-        if unbounded(resampled, estimand).any():
+        resampled = logistic(index) if link == "logit" else special.ndtr(index)
+        if unbounded(resampled, problem.estimand).any():
             return None
-        tilted = tilting(resampled, np.zeros_like(resampled), treated, estimand)
+        tilted = tilting(resampled, np.zeros_like(resampled), treated, problem.estimand)
         return weighted_difference(y, treated, own_weights(tilted, treated, counts * rows))[0]
 
-    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
-        return moved_ipw(problem, design, score_fit, estimand, link, rows)
+    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, design, score_fit, link, rows, effect)
 
     return Fit(
         estimator="ipw",
@@ -167,7 +129,7 @@ def fit_ipw(
             "score": link,
             "newton_steps": score_fit.steps,
             "weights_normalised": True,
-            **(said or {}),
+            **said,
         },
     )
 
@@ -184,30 +146,33 @@ def refit(problem: Problem, near: ScoreFit, weights: np.ndarray, link: Score) ->
     return fit.coefficients if fit.converged else None
 
 
+def weighted_effect(
+    problem: Problem, design: Design, score_fit: ScoreFit, rows: np.ndarray
+) -> Effect:
+    """The weighted difference under a score model on this design."""
+    return hajek_effect(
+        problem.outcome,
+        problem.treated,
+        design,
+        score_fit,
+        problem.estimand,
+        likelihood_weights=problem.sampling,
+        rows=rows,
+    )
+
+
 def moved_ipw(
     problem: Problem,
-    design: np.ndarray,
+    design: Design,
     base: ScoreFit,
-    estimand: Estimand,
     link: Score,
     rows: np.ndarray,
+    effect: Effect | None = None,
 ) -> tuple[float, np.ndarray] | None:
     """How far the weighted difference moves under a richer score, with influence values."""
-    start = np.zeros(design.shape[1])
-    start[: base.coefficients.size] = base.coefficients
-    rich = fit_score(design, problem.treated, weights=problem.sampling, link=link, start=start)
-    if not rich.converged or unbounded(rich.score, estimand).any():
+    rich = richer_score(problem, design, base, link)
+    if rich is None:
         return None
-    effects = [
-        hajek_effect(
-            problem.outcome,
-            problem.treated,
-            x,
-            fit,
-            estimand,
-            likelihood_weights=problem.sampling,
-            rows=rows,
-        )
-        for x, fit in ((problem.score_design, base), (design, rich))
-    ]
-    return effects[1].estimate - effects[0].estimate, effects[1].influence - effects[0].influence
+    was = effect or weighted_effect(problem, problem.score_design, base, rows)
+    now = weighted_effect(problem, design, rich, rows)
+    return now.estimate - was.estimate, now.influence - was.influence

@@ -2,58 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, check_choice, codes
+from noholdout_shared.input import check_choice
 
-from noholdout_propensity.estimators.common import (
-    ESTIMANDS,
-    Fit,
-    Score,
-    assemble,
-    fitted_score,
-    no_chance,
-    separated_fit,
-)
+from noholdout_propensity.assemble import answered
+from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
 from noholdout_propensity.estimators.ipw import moved_ipw
 from noholdout_propensity.kernels.matching import (
     VARIANCE_NEIGHBOURS,
     MatchedEffect,
-    Matcher,
+    local_outcomes,
     matched_effect,
-    score_adjustment,
-    score_local_variance,
+    matching_influence,
+    score_derivatives,
 )
 from noholdout_propensity.kernels.neighbours import (
     Matches,
     in_space,
+    local_mean,
     local_variance,
     on_score,
     taken_in_space,
     taken_on_score,
 )
 from noholdout_propensity.kernels.score import ScoreFit
+from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
 
 Distance = Literal["score", "mahalanobis"]
 TARGETS = {"ate": (True, True), "att": (True, False), "atc": (False, True)}
+MOST_NEIGHBOURS = 20  # behind a local mean in several dimensions
 
 
 @dataclass(frozen=True)
 class MatchOptions:
-    """How matches are found; ``None`` is the default."""
+    """How matches are found."""
 
-    distance: Distance | None = None
-    ratio: int | None = None
+    distance: Distance = "score"
+    ratio: int = 1
     caliper: float | None = None
-    replace: bool | None = None
-    exact: Sequence[str] | None = None
+    replace: bool = True
 
 
 def matching(
@@ -69,15 +66,14 @@ def matching(
     caliper: float | None = None,
     replace: bool = True,
     exact: Sequence[str] | None = None,
-    missing: Missing = "refuse",
-    conf_level: float = 0.95,
-    margin: float | None = None,
+    **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Compare each target user with those of the other arm who are nearest.
 
     Assumes no hidden confounder and overlap; on the score also a right score model. The standard
     error is Abadie and Imbens' (2006), on the score with replacement corrected for its estimation
-    (2016). A bootstrap is invalid for matching (Abadie and Imbens 2008) and isn't offered.
+    (2016); with clusters, the parts of their decomposition summed within clusters. A bootstrap is
+    invalid for matching (Abadie and Imbens 2008) and isn't offered.
 
     Parameters
     ----------
@@ -94,43 +90,28 @@ def matching(
         row; ties go to the earlier row of the data.
     exact
         Columns in which a match must be equal.
-    data, outcome, treatment, covariates, estimand, score
-        As in :func:`ipw`, without ``ato``.
+    data, outcome, treatment, covariates, estimand, score, common
+        As in :func:`ipw`, without ``ato``, sampling weights and bootstrap.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
     check_choice("score", score, ("logit", "probit"))
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            missing=missing,
-            conf_level=conf_level,
-            extra_columns=tuple(exact or ()),
-        )
+    options = Options(
+        data, outcome, treatment, covariates, estimand, exact=tuple(exact or ()), **common
     )
-    how = MatchOptions(distance, ratio, caliper, replace, exact)
-    fit = fit_matching(problem, fitted_score(problem, score), estimand, score, how)
-    return assemble(problem, fit, estimand, margin=margin)
+    refuse_unmatched_options(options)
+    how = MatchOptions(distance, ratio, caliper, replace)
+    return answered(options, lambda problem: fit_matching(problem, score, how))
 
 
-def refuse_unmatched_options(cluster: str | None, weights: str | None, inference: str) -> None:
+def refuse_unmatched_options(options: Options) -> None:
     """Raise for what has no valid inference with matching."""
-    if inference == "bootstrap":
+    if options.inference == "bootstrap":
         raise DesignError(
             "The bootstrap is invalid for nearest-neighbour matching.",
             "Resampling doesn't reproduce how often a row is used as a match, so its standard "
             "error is wrong even in large samples (Abadie and Imbens 2008).",
             "Use --inference analytic: the Abadie-Imbens standard error.",
         )
-    if cluster is not None:
-        raise DesignError(
-            "The Abadie-Imbens standard error takes rows as independent; a cluster was named.",
-            "Rows of one cluster move together, so it would be too small.",
-            "Use estimator aipw or ipw with --cluster.",
-        )
-    if weights is not None:
+    if options.weights is not None:
         raise DesignError(
             "Matching doesn't take sampling weights.",
             "A match stands for one row, not for the rows that it represents.",
@@ -138,32 +119,16 @@ def refuse_unmatched_options(cluster: str | None, weights: str | None, inference
         )
 
 
-def fit_matching(
-    problem: Problem,
-    score_fit: ScoreFit,
-    estimand: Estimand,
-    link: Score,
-    how: MatchOptions,
-) -> Fit:
+def fit_matching(problem: Problem, link: Score, how: MatchOptions) -> Fit:
     """Point estimate and Abadie-Imbens standard error."""
-    if estimand == "ato":
-        raise DesignError(
-            "Matching has no overlap population (ATO).", "", "Use estimator ipw or aipw for ATO."
-        )
-    distance = how.distance or "score"
-    ratio = 1 if how.ratio is None else how.ratio
-    replace = True if how.replace is None else how.replace
-    _check(how, distance, ratio, replace, estimand)
-    if score_fit.separated:
-        return separated_fit("matching", problem, score_fit)
-    endless = no_chance(problem, score_fit.score, estimand, None)
-    if endless:
-        return separated_fit("matching", problem, score_fit, endless)
-    strata = None
-    if how.exact:
-        joined = [codes(problem.frame, column)[0] for column in how.exact]
-        strata = np.unique(np.column_stack(joined), axis=0, return_inverse=True)[1].ravel()
-    effect, known = _matched(problem, score_fit, estimand, distance, ratio, replace, how, strata)
+    _check(how, problem.estimand)
+    score_fit = fitted_score(problem, link)
+    silent = without_answer("matching", problem, score_fit)
+    if silent is not None:
+        return silent
+    matched = _on_score if how.distance == "score" else _in_space
+    result = matched(problem, score_fit, how)
+    effect = result.effect
     if not effect.used.any():
         raise DesignError(
             "No row has a match within the caliper and the exact strata.",
@@ -171,49 +136,54 @@ def fit_matching(
             "Widen the caliper or match exactly on fewer columns.",
         )
 
-    def respecify(design: np.ndarray) -> tuple[float, np.ndarray] | None:
-        return moved_ipw(problem, design, score_fit, estimand, link, problem.sampling)
+    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, design, score_fit, link, problem.sampling)
 
     kept = None
     if effect.unmatched:
-        targets = np.where(problem.treated == 1, *TARGETS[estimand]).astype(bool)
+        targets = np.where(problem.treated == 1, *TARGETS[problem.estimand]).astype(bool)
         kept = ~(targets & ~effect.used & (effect.weights == 0))
     return Fit(
         estimator="matching",
-        title="matching on " + ("the score" if distance == "score" else "Mahalanobis distance"),
+        title="matching on " + ("the score" if how.distance == "score" else "Mahalanobis distance"),
         estimate=effect.estimate,
         weights=effect.weights,
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,
         kept=kept,
+        influence=result.influence,
         std_error=effect.std_error,
         source="Abadie-Imbens, "
-        + ("matches known" if known else "with the estimated score")
-        + (", matches with replacement" if replace else ", without replacement"),
+        + ("matches known" if result.known else "with the estimated score")
+        + (", matches with replacement" if how.replace else ", without replacement"),
         respecify=respecify,
-        pairs=effect.pairs if ratio == 1 else None,
+        pairs=effect.pairs if how.ratio == 1 else None,
         settings={
             "score": link,
-            "distance": distance,
-            "ratio": ratio,
+            "distance": how.distance,
+            "ratio": how.ratio,
             "caliper": how.caliper,
-            "replace": replace,
-            "exact": list(how.exact or ()),
+            "replace": how.replace,
+            "exact": list(problem.options.exact),
             "matched": int(effect.used.sum()),
             "unmatched": effect.unmatched,
-            "ties": "averaged" if replace else "to the earlier row",
+            "ties": "averaged" if how.replace else "to the earlier row",
         },
     )
 
 
-def _check(how: MatchOptions, distance: str, ratio: int, replace: bool, estimand: str) -> None:
-    check_choice("distance", distance, ("score", "mahalanobis"))
-    if ratio < 1:
-        raise DataError(f"ratio is {ratio}.", "", "Use 1 match or more for each row.")
+def _check(how: MatchOptions, estimand: str) -> None:
+    check_choice("distance", how.distance, ("score", "mahalanobis"))
+    if estimand == "ato":
+        raise DesignError(
+            "Matching has no overlap population (ATO).", "", "Use estimator ipw or aipw for ATO."
+        )
+    if how.ratio < 1:
+        raise DataError(f"ratio is {how.ratio}.", "", "Use 1 match or more for each row.")
     if how.caliper is not None and not how.caliper > 0:
         raise DataError(f"caliper is {how.caliper}.", "", "Use a positive number of SDs.")
-    if not replace and estimand == "ate":
+    if not how.replace and estimand == "ate":
         raise DesignError(
             "Matching without replacement can't cover everyone (ATE).",
             "Each row serves once, so the larger arm can't be matched to the smaller.",
@@ -221,87 +191,103 @@ def _check(how: MatchOptions, distance: str, ratio: int, replace: bool, estimand
         )
 
 
-def _matched(
-    problem: Problem,
-    score_fit: ScoreFit,
-    estimand: Estimand,
-    distance: Distance,
-    ratio: int,
-    replace: bool,
-    how: MatchOptions,
-    strata: np.ndarray | None,
-) -> tuple[MatchedEffect, bool]:
-    """The effect, and whether its error takes the distances as known."""
-    treated, score = problem.treated, score_fit.score
+@dataclass(frozen=True)
+class _Matched:
+    """The effect, influence values where there are clusters, and whether distances are known."""
+
+    effect: MatchedEffect
+    influence: np.ndarray | None
+    known: bool
+
+
+def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matched:
+    """Matches on the score, rows sorted by it: then every search runs along the memory.
+
+    Without replacement rows keep their order, since ties go to the earlier one.
+    """
+    order = np.argsort(score_fit.score) if how.replace else np.arange(problem.n)
+    ordered = score_fit.ordered(order)
+    score, treated = ordered.score, problem.treated[order]
     # Centred, so that sums of squares keep their digits.
-    y = problem.outcome - problem.outcome.mean()
-    if distance == "score":
-        width = None if how.caliper is None else how.caliper * float(score.std(ddof=1))
-        variance = score_local_variance(y, treated, score, VARIANCE_NEIGHBOURS)
-        matcher = _score_matcher(score, y, ratio, width, replace)
-    else:
-        points = whitened(problem.score_design[:, 1:], treated)
-        variance = np.zeros(problem.n)
-        for arm in (treated == 1, treated == 0):
-            variance[arm] = local_variance(points[arm], y[arm], VARIANCE_NEIGHBOURS)
-        matcher = _space_matcher(points, score, y, ratio, how.caliper, replace)
-    targets = TARGETS[estimand]
-    effect = matched_effect(y, treated, targets, matcher, variance, strata)
-    known = distance != "score" or not replace or strata is not None
-    std_error = effect.std_error
-    if not known and effect.used.any():
-        added = score_adjustment(
-            y,
-            treated,
-            score,
-            targets,
-            effect.used,
-            effect.estimate,
-            score_fit,
-            problem.score_design,
-        )
-        std_error = float(np.sqrt(max(std_error**2 + added, 0.0)))
     centre = float(problem.outcome.mean())
-    shifted = MatchedEffect(
-        estimate=effect.estimate,
-        std_error=std_error,
+    y = problem.outcome[order] - centre
+    strata = None if problem.strata is None else problem.strata[order]
+    width = None if how.caliper is None else how.caliper * float(score.std(ddof=1))
+    match = on_score if how.replace else taken_on_score
+
+    def matcher(own: np.ndarray, other: np.ndarray) -> Matches:
+        return match(score[own], score[other], y[other], how.ratio, width)
+
+    near = local_outcomes(y, treated, score)
+    targets = TARGETS[problem.estimand]
+    effect = matched_effect(y, treated, targets, matcher, near.own_variance(), strata)
+    known = not how.replace or strata is not None
+    influence = None
+    if problem.clustered:
+        smooth = local_outcomes(y, treated, score, _neighbours(treated))
+        influence = matching_influence(y, treated, effect, (smooth.mean(0), smooth.mean(1)))
+    if not known and effect.used.any():
+        design = problem.score_design.T[:, order].T
+        c, d = score_derivatives(
+            near, treated, targets, effect.used, effect.estimate, ordered, design
+        )
+        added = float(d @ ordered.bread @ d - c @ ordered.bread @ c)
+        effect = dataclasses.replace(
+            effect, std_error=math.sqrt(max(effect.std_error**2 + added, 0.0))
+        )
+        if influence is not None:
+            influence -= y.size * ordered.residual * (design @ (ordered.bread @ (c - d)))
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
+    effect = dataclasses.replace(
+        effect,
+        weights=effect.weights[back],
+        used=effect.used[back],
+        pairs=None if effect.pairs is None else order[effect.pairs],
+    )
+    return _Matched(_shifted(effect, centre), None if influence is None else influence[back], known)
+
+
+def _in_space(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matched:
+    """Matches on Mahalanobis distance, taken as known."""
+    treated, score = problem.treated, score_fit.score
+    points = whitened(problem.score_design[:, 1:], treated)
+    centre = float(problem.outcome.mean())
+    y = problem.outcome - centre
+    arms = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
+    variance = np.zeros(problem.n)
+    for arm in arms:
+        variance[arm] = local_variance(points[arm], y[arm], VARIANCE_NEIGHBOURS)
+
+    def matcher(own: np.ndarray, other: np.ndarray) -> Matches:
+        if how.replace:
+            return in_space(points[own], points[other], y[other], how.ratio, how.caliper)
+        return taken_in_space(
+            points[own], points[other], y[other], how.ratio, how.caliper, priority=score[own]
+        )
+
+    effect = matched_effect(
+        y, treated, TARGETS[problem.estimand], matcher, variance, problem.strata
+    )
+    influence = None
+    if problem.clustered:
+        count = min(_neighbours(treated), MOST_NEIGHBOURS)
+        inside, outside = (local_mean(points, points[arm], y[arm], count) for arm in arms)
+        influence = matching_influence(y, treated, effect, (inside, outside))
+    return _Matched(_shifted(effect, centre), influence, True)
+
+
+def _neighbours(treated: np.ndarray) -> int:
+    """Rows behind a local mean: the square root of the smaller arm's."""
+    return max(2, math.isqrt(int(min(treated.sum(), (1 - treated).sum()))))
+
+
+def _shifted(effect: MatchedEffect, centre: float) -> MatchedEffect:
+    return dataclasses.replace(
+        effect,
         mean_treated=effect.mean_treated + centre,
         mean_control=effect.mean_control + centre,
-        weights=effect.weights,
-        used=effect.used,
-        unmatched=effect.unmatched,
-        pairs=effect.pairs,
     )
-    return shifted, known
-
-
-def _score_matcher(
-    score: np.ndarray, y: np.ndarray, ratio: int, width: float | None, replace: bool
-) -> Matcher:
-    match = on_score if replace else taken_on_score
-
-    def matcher(own: np.ndarray, other: np.ndarray) -> Matches:
-        return match(score[own], score[other], y[other], ratio, width)
-
-    return matcher
-
-
-def _space_matcher(
-    points: np.ndarray,
-    score: np.ndarray,
-    y: np.ndarray,
-    ratio: int,
-    caliper: float | None,
-    replace: bool,
-) -> Matcher:
-    def matcher(own: np.ndarray, other: np.ndarray) -> Matches:
-        if replace:
-            return in_space(points[own], points[other], y[other], ratio, caliper)
-        return taken_in_space(
-            points[own], points[other], y[other], ratio, caliper, priority=score[own]
-        )
-
-    return matcher
 
 
 def whitened(values: np.ndarray, treated: np.ndarray) -> np.ndarray:

@@ -1,20 +1,24 @@
-"""Regression adjustment: a linear model per arm."""
+"""Regression adjustment: a linear model per arm, plain or weighted by inverse probability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from noholdout_shared.errors import DesignError
-from noholdout_shared.input import Missing, check_choice, resolve_replicates
+from noholdout_shared.input import check_choice
 
-from noholdout_propensity.estimators.common import ESTIMANDS, Fit, assemble
-from noholdout_propensity.inference import DEFAULT_REPLICATES, Inference
+from noholdout_propensity.assemble import answered
+from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
 from noholdout_propensity.kernels.outcome import fit_linear, regression_effect
-from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import Options, Problem, prepare
+from noholdout_propensity.kernels.sums import Design
+from noholdout_propensity.kernels.weighted_outcome import weighted_regression_effect
+from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting
+from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
+
+OutcomeFit = Literal["plain", "weighted"]
 
 
 def regression(
@@ -24,15 +28,10 @@ def regression(
     treatment: str,
     covariates: Sequence[str],
     estimand: Estimand = "ate",
-    cluster: str | None = None,
-    weights: str | None = None,
-    inference: Inference = "analytic",
-    replicates: int | None = None,
-    missing: Missing = "refuse",
-    conf_level: float = 0.95,
-    seed: int = 0,
-    jobs: int = 1,
-    margin: float | None = None,
+    outcome_covariates: Sequence[str] | None = None,
+    outcome_fit: OutcomeFit = "plain",
+    score: Score | None = None,
+    **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Predict both outcomes of every target row from a linear model per arm; average the gap.
 
@@ -40,62 +39,48 @@ def regression(
     extrapolates, which its implied weights (in the tables) show. Standard errors by stacked
     estimating equations (Wooldridge 2010, section 21.3.3).
 
-    Parameters and errors are those of :func:`ipw`; there is no score, hence no ``ato``.
+    Parameters
+    ----------
+    outcome_covariates
+        Covariates of the outcome models when they differ from the score's.
+    outcome_fit
+        ``weighted`` fits each arm's regression by inverse-probability weights (IPWRA, Wooldridge
+        2007): right when either the score or the outcome models are.
+    score
+        Of the weights: ``logit`` or ``probit``.
+    data, outcome, treatment, covariates, estimand, common
+        As in :func:`ipw`, without ``ato``.
     """
-    check_choice("estimand", estimand, tuple(ESTIMANDS))
-    check_choice("inference", inference, ("analytic", "bootstrap"))
-    draws = resolve_replicates(replicates, inference, ("bootstrap",), DEFAULT_REPLICATES)
-    problem = prepare(
-        Options(
-            data=data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            cluster=cluster,
-            weights=weights,
-            missing=missing,
-            conf_level=conf_level,
-        )
-    )
-    return assemble(
-        problem,
-        fit_regression(problem, estimand),
-        estimand,
-        inference=inference,
-        replicates=draws,
-        seed=seed,
-        jobs=jobs,
-        margin=margin,
-    )
+    check_choice("outcome_fit", outcome_fit, ("plain", "weighted"))
+    options = Options(data, outcome, treatment, covariates, estimand, outcome_covariates, **common)
+    return answered(options, lambda problem: fit_regression(problem, outcome_fit, score or "logit"))
 
 
-def target_rows(treated: np.ndarray, estimand: Estimand) -> np.ndarray:
+def target_rows(problem: Problem) -> np.ndarray:
     """Whom the answer covers, as 0/1 floats; refuses the overlap population."""
-    if estimand == "ato":
+    if problem.estimand == "ato":
         raise DesignError(
-            "The overlap population (ATO) is defined by the score, and this estimator fits none.",
+            "The overlap population (ATO) is defined by the score, and this estimator averages "
+            "over rows.",
             "",
             "Use estimator ipw or aipw for ATO, or another estimand.",
         )
-    if estimand == "ate":
-        return np.ones_like(treated)
-    return treated if estimand == "att" else 1 - treated
+    if problem.estimand == "ate":
+        return np.ones_like(problem.treated)
+    return problem.treated if problem.estimand == "att" else 1 - problem.treated
 
 
-def fit_regression(problem: Problem, estimand: Estimand) -> Fit:
+def fit_regression(
+    problem: Problem, outcome_fit: OutcomeFit = "plain", link: Score = "logit"
+) -> Fit:
     """Point estimate, influence values and implied weights."""
-    target = target_rows(problem.treated, estimand)
+    if outcome_fit == "weighted":
+        return fit_weighted_regression(problem, link)
+    target = target_rows(problem)
     rows = problem.sampling
     design, y, treated = problem.outcome_design, problem.outcome, problem.treated
     effect = regression_effect(y, treated, design, target, rows)
-    if effect.rank < design.shape[1]:
-        raise DesignError(
-            f"Within one arm the covariates span only {effect.rank} of {design.shape[1]} "
-            "dimensions.",
-            "That arm can't say how the outcome moves with the others, so its predictions for the "
-            "other arm would be made up.",
-            "Leave out covariates that don't vary in both arms.",
-        )
+    require_full_rank(effect.rank, design.shape[1])
 
     def replicate(counts: np.ndarray) -> float | None:
         weights = counts * rows
@@ -108,7 +93,7 @@ def fit_regression(problem: Problem, estimand: Estimand) -> Fit:
         centre = mass @ design / mass.sum()
         return float(centre @ (fits[0].coefficients - fits[1].coefficients))
 
-    def respecify(rich: np.ndarray) -> tuple[float, np.ndarray] | None:
+    def respecify(rich: Design) -> tuple[float, np.ndarray] | None:
         moved = regression_effect(y, treated, rich, target, rows)
         if moved.rank < rich.shape[1]:
             return None
@@ -131,3 +116,48 @@ def fit_regression(problem: Problem, estimand: Estimand) -> Fit:
             "negative_weights": int((effect.weights < -1e-12).sum()),
         },
     )
+
+
+def fit_weighted_regression(problem: Problem, link: Score) -> Fit:
+    """Inverse-probability-weighted regression adjustment (IPWRA)."""
+    target = target_rows(problem)
+    score_fit = fitted_score(problem, link)
+    silent = without_answer("regression", problem, score_fit)
+    if silent is not None:
+        return silent
+    effect = weighted_regression_effect(
+        problem.outcome,
+        problem.treated,
+        problem.score_design,
+        problem.outcome_design,
+        score_fit,
+        problem.estimand,
+        target,
+        problem.sampling,
+    )
+    require_full_rank(effect.rank, problem.outcome_design.shape[1])
+    tilt = tilting(score_fit.score, score_fit.slope, problem.treated, problem.estimand)
+    return Fit(
+        estimator="regression",
+        title="inverse-probability-weighted regression adjustment (IPWRA)",
+        estimate=effect.estimate,
+        weights=own_weights(tilt, problem.treated, problem.sampling),
+        mean_treated=effect.mean_treated,
+        mean_control=effect.mean_control,
+        score=score_fit.score,
+        influence=effect.influence,
+        source=f"stacked estimating equations with the estimated {link} score",
+        adjusts_outcome=True,
+        settings={"score": link, "outcome_model": "linear per arm, inverse-probability weighted"},
+    )
+
+
+def require_full_rank(rank: int, columns: int) -> None:
+    """Raise a DesignError when an arm can't identify its own outcome model."""
+    if rank < columns:
+        raise DesignError(
+            f"Within one arm the covariates span only {rank} of {columns} dimensions.",
+            "That arm can't say how the outcome moves with the others, so its predictions for the "
+            "other arm would be made up.",
+            "Leave out covariates that don't vary in both arms.",
+        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from noholdout_propensity.kernels.weighting import Estimand
+
+BINS = 32
 
 
 @dataclass(frozen=True)
@@ -32,89 +33,141 @@ class Balance:
     ecdf: np.ndarray
 
 
-def is_binary(values: np.ndarray) -> np.ndarray:
-    """Which columns hold only 0 and 1, shape ``(k,)``."""
-    return np.array([bool(np.isin(column, (0.0, 1.0)).all()) for column in values.T], dtype=bool)
+@dataclass(frozen=True)
+class Bins:
+    """Covariates in at most 32 bins.
 
-
-def scales(
-    values: np.ndarray,
-    treated: np.ndarray,
-    rows: np.ndarray,
-    binary: np.ndarray,
-    estimand: Estimand,
-) -> np.ndarray:
-    """The SMDs' denominators: the treated SD for ATT, otherwise the pooled SD of both arms.
-
-    Always of the data before any balancing, so that a difference can't shrink through its
-    denominator. Shape ``(k,)``.
+    Parameters
+    ----------
+    codes
+        Shape ``(k, n)``: how many edges lie below the value.
+    edges
+        Of each covariate, shape ``(b,)``; a value equal to an edge lies below it.
     """
-    variances = [weighted_moments(values, rows * arm, binary)[1] for arm in (treated, 1 - treated)]
-    if estimand == "att":
-        return np.sqrt(variances[0])
-    return np.sqrt((variances[0] + variances[1]) / 2)
 
-
-def weighted_moments(
-    values: np.ndarray, weights: np.ndarray, binary: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted means and variances, shape ``(k,)``.
-
-    A 0/1 column's variance is ``p (1 - p)``; another's has the unbiased factor
-    ``S^2 / (S^2 - sum w^2)`` with S the sum of weights (n / (n - 1) for equal weights).
-    """
-    total = weights.sum()
-    mean = weights @ values / total
-    second = weights @ (values - mean) ** 2 / total
-    square = float(weights @ weights)
-    factor = total**2 / (total**2 - square) if total**2 > square else np.nan
-    return mean, np.where(binary, mean * (1 - mean), second * factor)
+    codes: np.ndarray
+    edges: tuple[np.ndarray, ...]
 
 
 def balance(
     values: np.ndarray,
     treated: np.ndarray,
-    weights: np.ndarray,
-    scale: np.ndarray,
-    binary: np.ndarray,
-    orders: Sequence[np.ndarray],
-) -> Balance:
-    """Balance under row weights (sampling weights before, balancing weights after)."""
-    mean1, variance1 = weighted_moments(values, weights * treated, binary)
-    mean0, variance0 = weighted_moments(values, weights * (1 - treated), binary)
-    gap = mean1 - mean0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        smd = np.where(scale > 0, gap / scale, np.where(np.abs(gap) < 1e-12, 0.0, np.inf * gap))
-        ratio = np.where(binary, np.nan, variance1 / variance0)
-    distances = [
-        (abs(float(g)), abs(float(g))) if b else distribution_gap(column, treated, weights, order)
-        for column, b, g, order in zip(values.T, binary, gap, orders, strict=True)
-    ]
-    ks, ecdf = np.array(distances).reshape(-1, 2).T
-    return Balance(smd, ratio, ks, ecdf)
+    before: np.ndarray,
+    after: np.ndarray,
+    estimand: Estimand,
+) -> tuple[Balance, Balance, Bins]:
+    """Balance under the row weights before and after, and the covariates in bins.
+
+    The SMDs' denominators are the treated SD for ATT and otherwise the pooled SD of both arms,
+    always before balancing, so that a difference can't shrink through its denominator. Each
+    column is sorted once, for both distribution functions and the bins.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n, k)``.
+    before, after
+        Sampling weights, and the balancing weights times them, shape ``(n,)``.
+    """
+    k = values.shape[1]
+    signed = [_signed(treated, weights) for weights in (before, after)]
+    found = [np.empty((4, k)) for _ in signed]
+    codes = np.empty((k, treated.size), dtype=np.uint8)
+    edges = []
+    for j, column in enumerate(values.T):
+        binary = is_binary(column)
+        moments = [
+            [_moments(column, weights * arm, binary) for arm in (treated, 1 - treated)]
+            for weights in (before, after)
+        ]
+        (_, variance1), (_, variance0) = moments[0]
+        scale = np.sqrt(variance1 if estimand == "att" else (variance1 + variance0) / 2)
+        gaps, codes[j], cuts = _scan(column, signed, binary)
+        edges.append(cuts)
+        for out, (treated_side, control_side), gap in zip(found, moments, gaps, strict=True):
+            out[:, j] = (*_compared(treated_side, control_side, scale, binary), *gap)
+    return Balance(*found[0]), Balance(*found[1]), Bins(codes, tuple(edges))
 
 
-def sort_orders(values: np.ndarray, binary: np.ndarray) -> list[np.ndarray]:
-    """The order of each column's values; empty for a 0/1 column, which needs none."""
-    return [
-        np.empty(0, dtype=np.int64) if b else np.argsort(column)
-        for column, b in zip(values.T, binary, strict=True)
-    ]
+def is_binary(column: np.ndarray) -> bool:
+    """Whether a column holds only 0 and 1."""
+    return bool(((column == 0) | (column == 1)).all())
 
 
-def distribution_gap(
-    column: np.ndarray, treated: np.ndarray, weights: np.ndarray, order: np.ndarray
+def _compared(
+    treated: tuple[float, float], control: tuple[float, float], scale: float, binary: bool
 ) -> tuple[float, float]:
-    """Largest and mean gap between the arms' weighted distribution functions."""
-    signed = np.where(
-        treated == 1,
-        weights / (weights @ treated),
-        -weights / (weights @ (1 - treated)),
-    )
+    gap = treated[0] - control[0]
+    if scale > 0:
+        smd = gap / scale
+    else:
+        smd = 0.0 if abs(gap) < 1e-12 else np.inf * gap
+    undefined = binary or not control[1] > 0
+    return smd, np.nan if undefined else treated[1] / control[1]
+
+
+def _moments(column: np.ndarray, weights: np.ndarray, binary: bool) -> tuple[float, float]:
+    """Weighted mean and variance.
+
+    A 0/1 column's variance is ``p (1 - p)``; another's has the unbiased factor
+    ``S^2 / (S^2 - sum w^2)`` with S the sum of weights (n / (n - 1) for equal weights).
+    """
+    total = float(weights.sum())
+    mean = float(weights @ column) / total
+    if binary:
+        return mean, mean * (1 - mean)
+    square = float(weights @ weights)
+    factor = total**2 / (total**2 - square) if total**2 > square else np.nan
+    return mean, float(weights @ (column - mean) ** 2) / total * factor
+
+
+def _signed(treated: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    inside, outside = float(weights @ treated), float(weights @ (1 - treated))
+    return np.where(treated == 1, weights / inside, -weights / outside)
+
+
+def _scan(
+    column: np.ndarray, signed: list[np.ndarray], binary: bool
+) -> tuple[list[tuple[float, float]], np.ndarray, np.ndarray]:
+    """Gaps of the distribution functions, bin codes and edges of one column."""
+    if binary:
+        gaps = [abs(float(weights @ column)) for weights in signed]
+        above = column > 0
+        cut = np.zeros(1) if above.any() and not above.all() else np.empty(0)
+        return [(gap, gap) for gap in gaps], above.astype(np.uint8), cut
+    order = np.argsort(column)
     ordered = column[order]
     last = np.append(ordered[1:] != ordered[:-1], True)
-    gaps = np.abs(np.cumsum(signed[order])[last])
+    found = [distribution_gap(weights[order], last) for weights in signed]
+    edges = _edges(ordered, last)
+    places = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [column.size]])
+    codes = np.empty(column.size, dtype=np.uint8)
+    codes[order] = np.repeat(np.arange(edges.size + 1, dtype=np.uint8), np.diff(places))
+    return found, codes, edges
+
+
+def distribution_gap(signed: np.ndarray, last: np.ndarray) -> tuple[float, float]:
+    """Largest and mean gap between the arms' weighted distribution functions.
+
+    Parameters
+    ----------
+    signed
+        Each row's share of its arm's weight, negative for controls, in the column's order.
+    last
+        Whether a row is the last one with its value.
+    """
+    gaps = np.abs(np.cumsum(signed)[last])
     return float(gaps.max()), float(gaps.mean())
+
+
+def _edges(ordered: np.ndarray, last: np.ndarray) -> np.ndarray:
+    if int(last.sum()) <= BINS:
+        return ordered[last][:-1]
+    # Quantiles, interpolated between the two nearest rows.
+    place = (ordered.size - 1) * np.arange(1, BINS) / BINS
+    low = np.floor(place).astype(np.int64)
+    step = ordered[np.minimum(low + 1, ordered.size - 1)] - ordered[low]
+    return np.unique(ordered[low] + (place - low) * step)
 
 
 def effective_size(weights: np.ndarray) -> float:

@@ -9,12 +9,24 @@ follows Hirano, Imbens and Ridder (2003).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import add
 
 import numpy as np
 
-from noholdout_propensity.kernels.outcome import fit_linear, solve_normal
-from noholdout_propensity.kernels.score import ScoreFit, refit_logit
+from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
+from noholdout_propensity.kernels.score import (
+    ScoreFit,
+    chord_steps,
+    fit_score,
+    invert,
+    logistic,
+)
+from noholdout_propensity.kernels.sums import Design, arm_sums, blocks, weighted_gram
 from noholdout_propensity.kernels.weighting import Effect, Estimand, Tilting, tilting
+
+FREE = 0.05  # the least that a row's leverage may leave: beyond, one row is the model
 
 
 @dataclass(frozen=True)
@@ -63,54 +75,56 @@ def cross_fit_linear(
 ) -> Nuisance | None:
     """Logit score and linear outcome models, each row predicted from the other folds.
 
-    Sums over folds are formed once; leaving a fold out is a subtraction. ``None`` when a fold's
-    score model has no solution.
+    Rows are put in the folds' order and sums formed fold by fold, once; leaving a fold out is a
+    subtraction. ``None`` when a fold's score model has no solution.
     """
     n = outcome.size
-    score = np.empty(n)
-    means = np.empty((2, n))
-    members = [np.flatnonzero(fold == f) for f in range(int(fold.max()) + 1)]
-    sums = []
-    for index in members:
-        z, y = outcome_design[index], outcome[index]
-        arms = []
-        for arm in (treated[index], 1 - treated[index]):
-            weighted = z * (rows[index] * arm)[:, None]
-            arms.append((weighted.T @ z, weighted.T @ y))
-        sums.append(arms)
-    for f, index in enumerate(members):
-        kept = fold != f
-        coefficients = refit_logit(
-            score_design[kept],
-            treated[kept],
-            likelihood_weights[kept],
-            full.coefficients,
-            full.score[kept],
+    order = np.argsort(fold, kind="stable")
+    edges = np.searchsorted(fold[order], np.arange(int(fold.max()) + 2))
+    folds = [slice(a, b) for a, b in pairwise(edges.tolist())]
+    x = score_design.T[:, order].T
+    z = x if outcome_design is score_design else outcome_design.T[:, order].T
+    y, d, w, v = outcome[order], treated[order], likelihood_weights[order], rows[order]
+    near = full.score[order]
+    residual, curvature = w * (d - near), w * near * (1 - near)
+    gradients = [x[f].T @ residual[f] for f in folds]
+    hessians = [weighted_gram(x[f], curvature[f]) for f in folds]
+    sums = [arm_sums(z[f], y[f], d[f], v[f]) for f in folds]
+    arms = [reduce(add, (s[a] for s in sums)) for a in (0, 1)]
+    gradient, hessian = sum(gradients), sum(hessians)
+    score, means = np.empty(n), np.empty((2, n))
+    for f, rest in enumerate(folds):
+        parts = [(x[p], d[p], w[p]) for p in (slice(0, rest.start), slice(rest.stop, n))]
+        coefficients = chord_steps(
+            parts, full.coefficients, gradient - gradients[f], invert(hessian - hessians[f])
         )
         if coefficients is None:
-            return None
-        score[index] = 1 / (1 + np.exp(-(score_design[index] @ coefficients)))
+            kept = np.r_[0 : rest.start, rest.stop : n]
+            fit = fit_score(x[kept], d[kept], weights=w[kept])
+            if not fit.converged:
+                return None
+            coefficients = fit.coefficients
+        score[order[rest]] = logistic(x[rest] @ coefficients)
         for a in (0, 1):
-            gram = sum(sums[g][a][0] for g in range(len(members)) if g != f)
-            cross = sum(sums[g][a][1] for g in range(len(members)) if g != f)
-            fit = solve_normal(np.asarray(gram), np.asarray(cross))
-            means[a, index] = outcome_design[index] @ fit.coefficients
+            left = arms[a] - sums[f][a]
+            means[a, order[rest]] = z[rest] @ solve_normal(left.gram, left.cross).coefficients
     return Nuisance(score, score * (1 - score), means[0], means[1])
 
 
-def full_sample_nuisance(
-    outcome: np.ndarray,
-    treated: np.ndarray,
-    outcome_design: np.ndarray,
-    full: ScoreFit,
-    rows: np.ndarray,
+def linear_nuisance(
+    outcome_design: Design, full: ScoreFit, fits: tuple[LinearFit, LinearFit]
 ) -> Nuisance:
     """Predictions of models fitted once on all rows (no cross-fitting)."""
-    means = [
-        outcome_design @ fit_linear(outcome_design, outcome, rows * arm).coefficients
-        for arm in (treated, 1 - treated)
-    ]
+    means = [outcome_design @ fit.coefficients for fit in fits]
     return Nuisance(full.score, full.slope, means[0], means[1])
+
+
+def arm_fits(
+    outcome: np.ndarray, treated: np.ndarray, design: Design, rows: np.ndarray
+) -> tuple[LinearFit, LinearFit]:
+    """The linear outcome models of the treated and the control arm."""
+    inside, outside = arm_sums(design, outcome, treated, rows)
+    return solve_normal(inside.gram, inside.cross), solve_normal(outside.gram, outside.cross)
 
 
 def augmented_effect(
@@ -135,38 +149,86 @@ def augmented_effect(
 def nuisance_influence(
     outcome: np.ndarray,
     treated: np.ndarray,
-    score_design: np.ndarray,
-    outcome_design: np.ndarray,
+    score_design: Design,
+    outcome_design: Design,
     full: ScoreFit,
+    fits: tuple[LinearFit, LinearFit],
     nuisance: Nuisance,
     tilt: Tilting,
     estimate: float,
     *,
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
+    leverage: bool = False,
 ) -> np.ndarray:
     """What estimating a linear score index and linear outcome models adds, shape ``(n,)``.
 
     The moment's derivative in each model's coefficients times the coefficients' influence. It
     vanishes when both models are right; keeping it makes the standard error right when only one
     of them is (Robins, Rotnitzky and Zhao 1994; Funk et al. 2011 use the same stacking).
+
+    Parameters
+    ----------
+    fits
+        The outcome models on all rows.
+    leverage
+        Divide each row's residual by ``sqrt(1 - leverage)`` in its model (the HC2 of MacKinnon
+        and White 1985), and leave its own part out of the derivative: with few effective rows the
+        plain influence values are too small.
     """
     n = outcome.size
     m1, m0 = nuisance.mean_treated, nuisance.mean_control
     mass = float(rows @ tilt.target)
-    in_index = (
+    in_index = (rows / mass) * (
         tilt.treated_slope * treated * (outcome - m1)
         - tilt.control_slope * (1 - treated) * (outcome - m0)
         + tilt.target_slope * (m1 - m0 - estimate)
     )
-    direction = score_design.T @ (rows * in_index) / mass
-    added = n * full.residual * likelihood_weights * (score_design @ (full.bread @ direction))
-    for arm, weight, sign in (
-        (treated, tilt.treated_weight, 1.0),
-        (1 - treated, tilt.control_weight, -1.0),
+    added = model_influence(
+        score_design,
+        full.bread,
+        full.residual * likelihood_weights,
+        full.slope * likelihood_weights,
+        in_index,
+        leverage,
+    )
+    for fit, arm, weight, sign in (
+        (fits[0], treated, tilt.treated_weight, 1.0),
+        (fits[1], 1 - treated, tilt.control_weight, -1.0),
     ):
-        fit = fit_linear(outcome_design, outcome, rows * arm)
-        residual = outcome - outcome_design @ fit.coefficients
-        direction = outcome_design.T @ (sign * rows * (tilt.target - weight * arm)) / mass
-        added = added + n * rows * arm * residual * (outcome_design @ (fit.bread @ direction))
-    return added
+        inside = rows * arm
+        residual = inside * (outcome - outcome_design @ fit.coefficients)
+        in_mean = (sign / mass) * rows * (tilt.target - weight * arm)
+        added += model_influence(outcome_design, fit.bread, residual, inside, in_mean, leverage)
+    return n * added
+
+
+def model_influence(
+    design: Design,
+    bread: np.ndarray,
+    residual: np.ndarray,
+    curvature: np.ndarray,
+    derivative: np.ndarray,
+    leverage: bool,
+) -> np.ndarray:
+    """A linear index's influence on a moment: derivative' bread x residual, shape ``(n,)``.
+
+    Parameters
+    ----------
+    residual, curvature
+        Weights included: row i adds ``residual[i] x[i]`` to the model's gradient and
+        ``curvature[i] x[i] x[i]'`` to its hessian.
+    derivative
+        Row i's part ``derivative[i] x[i]`` of the moment's derivative in the coefficients.
+    """
+    along = design @ (bread @ (design.T @ derivative))
+    if not leverage:
+        return np.asarray(residual * along)
+    out = np.empty(residual.size)
+    for rows in blocks(residual.size):
+        x = design[rows]
+        distance = np.einsum("ij,ij->i", x @ bread, x)
+        free = np.maximum(1 - curvature[rows] * distance, FREE)
+        without = along[rows] - derivative[rows] * distance
+        out[rows] = residual[rows] * without / np.sqrt(free)
+    return out

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_propensity.kernels.nearest import nearest_windows
+from noholdout_propensity.kernels.nearest import Windows, nearest_windows
 from noholdout_propensity.kernels.neighbours import Matches
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.score import ScoreFit
@@ -122,81 +122,125 @@ def matched_effect(
     )
 
 
-def score_local_variance(
+@dataclass(frozen=True)
+class LocalOutcomes:
+    """Means and (co)variances of the outcome among each row's nearest rows of both arms.
+
+    Parameters
+    ----------
+    windows
+        Of every row in the treated and the control arm's rows.
+    pools
+        Indices of the two arms.
+    """
+
+    outcome: np.ndarray
+    windows: tuple[Windows, Windows]
+    pools: tuple[np.ndarray, np.ndarray]
+
+    def mean(self, arm: int) -> np.ndarray:
+        """Mean outcome near each row in an arm (0 is treated, 1 control), shape ``(n,)``."""
+        near = self.windows[arm]
+        return np.asarray(near.sums(self.outcome[self.pools[arm]]) / near.count)
+
+    def own_variance(self) -> np.ndarray:
+        """Variance near each row in its own arm, shape ``(n,)``."""
+        variance = np.zeros(self.outcome.size)
+        for near, pool in zip(self.windows, self.pools, strict=True):
+            own = Windows(near.order, near.low[pool], near.high[pool], near.distance[pool])
+            y = self.outcome[pool]
+            mean, square = own.sums(y) / own.count, own.sums(y**2) / own.count
+            variance[pool] = np.maximum(square - mean**2, 0) * unbiased(own.count)
+        return variance
+
+    def weighted_covariance(self, arm: int, design: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Sum over rows of a weight times cov(column, outcome) nearby, for each column."""
+        near, pool = self.windows[arm], self.pools[arm]
+        factor = weights * unbiased(near.count) / near.count
+        y = self.outcome[pool]
+        centre = near.sums(y) / near.count
+        found = np.zeros(design.shape[1])
+        for j, column in enumerate(design.T):
+            x = column[pool]
+            found[j] = factor @ (near.sums(x * y) - near.sums(x) * centre)
+        return found
+
+
+def unbiased(count: np.ndarray) -> np.ndarray:
+    """The factor ``n / (n - 1)``, 1 for one row."""
+    return np.asarray(count / np.maximum(count - 1, 1))
+
+
+def local_outcomes(
     outcome: np.ndarray,
     treated: np.ndarray,
     distance_score: np.ndarray,
     neighbours: int = VARIANCE_NEIGHBOURS,
-) -> np.ndarray:
-    """Variance of the outcome among each row's nearest rows of its own arm, shape ``(n,)``."""
-    variance = np.zeros(outcome.size)
-    for arm in (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0)):
-        windows = nearest_windows(distance_score[arm], distance_score[arm], neighbours)
-        count = windows.count
-        mean = windows.sums(outcome[arm]) / count
-        square = windows.sums(outcome[arm] ** 2) / count
-        variance[arm] = np.maximum(square - mean**2, 0) * count / np.maximum(count - 1, 1)
-    return variance
+) -> LocalOutcomes:
+    """Each row's nearest rows on the score in both arms; fast when rows are sorted by it."""
+    pools = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
+    inside, outside = (
+        nearest_windows(distance_score, distance_score[pool], neighbours) for pool in pools
+    )
+    return LocalOutcomes(outcome, (inside, outside), pools)
 
 
-def local_covariances(
-    outcome: np.ndarray,
-    design: np.ndarray,
-    distance_score: np.ndarray,
-    query: np.ndarray,
-    pool: np.ndarray,
-) -> np.ndarray:
-    """Covariance of covariates and outcome among each query's nearest pool rows, ``(q, k)``."""
-    windows = nearest_windows(distance_score[query], distance_score[pool], VARIANCE_NEIGHBOURS)
-    count = windows.count[:, None]
-    x, y = design[pool], outcome[pool]
-    means = windows.sums(x) / count
-    products = windows.sums(x * y[:, None]) / count
-    centre = (windows.sums(y)[:, None]) / count
-    return (products - means * centre) * count / np.maximum(count - 1, 1)
-
-
-def score_adjustment(
-    outcome: np.ndarray,
+def score_derivatives(
+    near: LocalOutcomes,
     treated: np.ndarray,
-    distance_score: np.ndarray,
     targets: tuple[bool, bool],
     used: np.ndarray,
     estimate: float,
     fit: ScoreFit,
     design: np.ndarray,
-) -> float:
-    """What estimating the score adds to the variance (for ATE it never adds, it takes away).
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the score's estimation does to the variance: it becomes ``V - c'Bc + d'Bd``.
 
-    Abadie and Imbens (2016), theorem 1 for ATE, theorem 2 for ATT. For ATT and ATC the derivative
-    of the target population needs the effect given all covariates; it is taken from a linear
-    regression per arm, where the paper matches on all covariates.
+    ``B`` is the inverse information. Abadie and Imbens (2016), theorem 1 for ATE (``d`` is zero),
+    theorem 2 for ATT, where ``d`` is the derivative of the target itself. That needs the effect
+    given all covariates; it is taken from a linear regression per arm, where the paper matches on
+    all covariates.
     """
-    n = outcome.size
-    arms = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
     total = int(used.sum())
-    covariance = [np.zeros((n, design.shape[1])), np.zeros((n, design.shape[1]))]
-    everyone = np.arange(n)
-    for a, pool in enumerate(arms):
-        covariance[a] = local_covariances(outcome, design, distance_score, everyone, pool)
     e, slope = fit.score, fit.slope
+    zero = np.zeros(design.shape[1])
     if targets == (True, True):
-        c = (slope / e)[:, None] * covariance[0] + (slope / (1 - e))[:, None] * covariance[1]
-        c = (c * used[:, None]).sum(axis=0) / total
-        return float(-c @ fit.bread @ c)
+        c = near.weighted_covariance(0, design, used * slope / e)
+        c += near.weighted_covariance(1, design, used * slope / (1 - e))
+        return c / total, zero
     own, odds = (0, e / (1 - e)) if targets[0] else (1, (1 - e) / e)
-    signed = estimate if targets[0] else -estimate
     other = 1 - own
-    near = [
-        nearest_windows(distance_score, distance_score[pool], VARIANCE_NEIGHBOURS) for pool in arms
-    ]
-    means = [w.sums(outcome[pool]) / w.count for w, pool in zip(near, arms, strict=True)]
+    signed = estimate if targets[0] else -estimate
     lines = [
-        design @ fit_linear(design, outcome, arm).coefficients for arm in (treated, 1 - treated)
+        design @ fit_linear(design, near.outcome, arm).coefficients
+        for arm in (treated, 1 - treated)
     ]
-    along_score = (slope * (means[own] - means[other] - signed))[:, None] * design
-    along_covariates = (slope * (lines[own] - lines[other] - signed))[:, None] * design
-    within = slope[:, None] * (covariance[own] + odds[:, None] * covariance[other])
-    c = (along_score + within).sum(axis=0) / total
-    d = along_covariates.sum(axis=0) / total
-    return float(-c @ fit.bread @ c + d @ fit.bread @ d)
+    c = design.T @ (slope * (near.mean(own) - near.mean(other) - signed))
+    c = c + near.weighted_covariance(own, design, slope)
+    c = c + near.weighted_covariance(other, design, slope * odds)
+    d = design.T @ (slope * (lines[own] - lines[other] - signed))
+    return c / total, d / total
+
+
+def matching_influence(
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    effect: MatchedEffect,
+    means: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """A row's part in the matching estimate's error, shape ``(n,)``, for sums within clusters.
+
+    Abadie and Imbens (2006), the two terms after their theorem 1: the target rows' own effects
+    around the estimate, and each row's outcome around its arm's local mean times the number of
+    rows that it stands for.
+
+    Parameters
+    ----------
+    means
+        The outcome's local mean near each row in the treated and the control arm.
+    """
+    sign = np.where(treated == 1, 1.0, -1.0)
+    residual = outcome - np.where(treated == 1, *means)
+    own = effect.used * (means[0] - means[1] - effect.estimate)
+    total = float(effect.used.sum())
+    return np.asarray(outcome.size * (own + sign * effect.weights * residual) / total)

@@ -54,29 +54,25 @@ def on_score(
 def in_space(
     query: np.ndarray, pool: np.ndarray, outcome: np.ndarray, ratio: int, caliper: float | None
 ) -> Matches:
-    """With replacement in several dimensions (already whitened), ties averaged.
-
-    Pool rows at one place are one point of the tree, so that ties cost nothing.
-    """
-    places = _Places(pool, outcome)
-    weights = places.reach(query, min(ratio, pool.shape[0]), caliper)
-    total = np.array([w.sum() for _, w in weights]) if weights else np.empty(0)
+    """With replacement in several dimensions (already whitened), ties averaged."""
+    places = Places(pool, outcome)
+    row, place = places.reach(query, min(ratio, pool.shape[0]), caliper)
+    total = np.bincount(row, weights=places.count[place], minlength=query.shape[0])
     found = total > 0
     size = np.maximum(total, 1)
-    imputed = np.full(query.shape[0], np.nan)
-    share = np.zeros(places.count.size)
-    share_squared = np.zeros(places.count.size)
-    for i, (index, _) in enumerate(weights):
-        if not found[i]:
-            continue
-        imputed[i] = places.sums[index].sum() / size[i]
-        share[index] += 1 / size[i]
-        share_squared[index] += 1 / size[i] ** 2
+    sums = np.bincount(row, weights=places.sums[place], minlength=query.shape[0])
+    imputed = np.where(found, sums / size, np.nan)
+    points = places.count.size
+    share = np.bincount(place, weights=1 / size[row], minlength=points)
+    share_squared = np.bincount(place, weights=1 / size[row] ** 2, minlength=points)
     return Matches(found, imputed, share[places.inverse], share_squared[places.inverse])
 
 
-class _Places:
-    """The pool's distinct points with their counts and outcome sums."""
+class Places:
+    """The pool's distinct points with their counts and outcome sums.
+
+    Rows at one place are one point of the tree, so that ties cost nothing.
+    """
 
     def __init__(self, pool: np.ndarray, outcome: np.ndarray) -> None:
         points, inverse, count = np.unique(pool, axis=0, return_inverse=True, return_counts=True)
@@ -84,12 +80,16 @@ class _Places:
         self.count = count
         self.sums = np.bincount(self.inverse, weights=outcome, minlength=count.size)
         self.squares = np.bincount(self.inverse, weights=outcome**2, minlength=count.size)
+        self.points = points
         self.tree = cKDTree(points)
 
     def reach(
         self, query: np.ndarray, ratio: int, caliper: float | None
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each query the places of its matches, and how many rows each holds."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Each query's places with its nearest rows and those tied with them, as pairs.
+
+        The first array names the query, the second the place.
+        """
         asked = min(ratio + 1, self.count.size)
         distance, index = self.tree.query(query, k=asked)
         distance = np.asarray(distance).reshape(query.shape[0], asked)
@@ -101,28 +101,34 @@ class _Places:
         inside = distance <= radius[:, None]
         # When even the last place fetched is inside, more may be tied with it.
         open_end = inside[:, -1] & (asked < self.count.size)
-        matches = []
-        for i in range(query.shape[0]):
-            if open_end[i]:
-                chosen = np.array(self.tree.query_ball_point(query[i], radius[i]), dtype=np.int64)
-            else:
-                chosen = index[i, inside[i]]
-            matches.append((chosen, self.count[chosen]))
-        return matches
+        inside[open_end] = False
+        row, column = np.nonzero(inside)
+        rows, places = [row], [index[row, column]]
+        for i in np.flatnonzero(open_end):
+            chosen = np.array(self.tree.query_ball_point(query[i], radius[i]), dtype=np.int64)
+            rows.append(np.full(chosen.size, i))
+            places.append(chosen)
+        return np.concatenate(rows), np.concatenate(places)
 
 
 def local_variance(points: np.ndarray, outcome: np.ndarray, neighbours: int) -> np.ndarray:
     """Variance of the outcome among each row's nearest rows, itself included, shape ``(n,)``."""
-    places = _Places(points, outcome)
-    matches = places.reach(points, min(neighbours, points.shape[0]), None)
-    variance = np.zeros(points.shape[0])
-    for i, (index, count) in enumerate(matches):
-        size = int(count.sum())
-        if size < 2:
-            continue
-        mean = places.sums[index].sum() / size
-        variance[i] = max(places.squares[index].sum() / size - mean**2, 0.0) * size / (size - 1)
-    return variance
+    places = Places(points, outcome)
+    # Rows at one place have one neighbourhood.
+    row, place = places.reach(places.points, min(neighbours, points.shape[0]), None)
+    size, total, square = (
+        np.bincount(row, weights=values[place], minlength=places.count.size)
+        for values in (places.count, places.sums, places.squares)
+    )
+    variance = np.maximum(square / size - (total / size) ** 2, 0.0) * size / np.maximum(size - 1, 1)
+    return np.asarray(variance[places.inverse])
+
+
+def local_mean(
+    query: np.ndarray, pool: np.ndarray, outcome: np.ndarray, neighbours: int
+) -> np.ndarray:
+    """Mean outcome among each query's nearest pool rows, shape ``(q,)``."""
+    return in_space(query, pool, outcome, neighbours, None).imputed
 
 
 def taken_on_score(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noholdout_propensity.kernels.sums import Design, design_sums
+
 
 @dataclass(frozen=True)
 class LinearFit:
@@ -27,10 +29,10 @@ class LinearFit:
     rank: int
 
 
-def fit_linear(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray) -> LinearFit:
+def fit_linear(design: Design, outcome: np.ndarray, weights: np.ndarray) -> LinearFit:
     """Least squares with row weights (zero leaves a row out)."""
-    weighted = design * weights[:, None]
-    return solve_normal(weighted.T @ design, weighted.T @ outcome)
+    sums = design_sums(design, outcome, weights)
+    return solve_normal(sums.gram, sums.cross)
 
 
 def solve_normal(gram: np.ndarray, cross: np.ndarray) -> LinearFit:
@@ -61,12 +63,9 @@ class RegressionEffect:
 def regression_effect(
     outcome: np.ndarray,
     treated: np.ndarray,
-    design: np.ndarray,
+    design: Design,
     target: np.ndarray,
     rows: np.ndarray,
-    *,
-    fit_weights: np.ndarray | None = None,
-    fit_shift: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> RegressionEffect:
     """Average difference of two regressions' predictions over the target rows.
 
@@ -76,10 +75,6 @@ def regression_effect(
         Whom the answer covers: 1 for everyone, D for the treated, 1 - D for the others.
     rows
         Row weights; zero for a trimmed row.
-    fit_weights
-        Additional weights in the regressions (inverse-probability weighted regression).
-    fit_shift
-        Influence of the estimated weights on both regressions' coefficients, ``(n, k)`` each.
 
     Notes
     -----
@@ -87,27 +82,23 @@ def regression_effect(
     covariate mean (stacked equations; Wooldridge 2010, section 21.3.3).
     """
     n = outcome.size
-    extra = np.ones(n) if fit_weights is None else fit_weights
     mass = rows * target
     share = float(mass.sum())
-    centre = mass @ design / share
-    fits, shifts = [], []
+    centre = design.T @ mass / share
+    means, ranks = [], []
     implied = np.zeros(n)
-    for arm in (treated, 1 - treated):
-        arm_weights = rows * extra * arm
-        fit = fit_linear(design, outcome, arm_weights)
-        residual = outcome - design @ fit.coefficients
+    influence = np.zeros(n)
+    for arm, sign in ((treated, 1.0), (1 - treated, -1.0)):
+        inside = rows * arm
+        fit = fit_linear(design, outcome, inside)
+        predicted = design @ fit.coefficients
         leverage = design @ (fit.bread @ centre)
-        shifts.append(n * arm_weights * residual * leverage)
-        implied += arm_weights * leverage
-        fits.append(fit)
-    if fit_shift is not None:
-        shifts = [
-            own + extra_shift @ centre for own, extra_shift in zip(shifts, fit_shift, strict=True)
-        ]
-    means = [float(centre @ fit.coefficients) for fit in fits]
-    estimate = means[0] - means[1]
-    gap = design @ (fits[0].coefficients - fits[1].coefficients)
-    influence = n * mass * (gap - estimate) / share + shifts[0] - shifts[1]
-    rank = min(fit.rank for fit in fits)
-    return RegressionEffect(estimate, influence, means[0], means[1], implied, rank)
+        means.append(float(centre @ fit.coefficients))
+        ranks.append(fit.rank)
+        influence += sign * (
+            mass * (predicted - means[-1]) / share + inside * (outcome - predicted) * leverage
+        )
+        implied += inside * leverage
+    return RegressionEffect(
+        means[0] - means[1], n * influence, means[0], means[1], implied, min(ranks)
+    )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BINS = 32
+from noholdout_propensity.kernels.balance import Bins
+
 DEPTH = 4
 EXPECTED = 15.0  # absent rows that the score expected: chance exp(-15) over thousands of boxes
 
@@ -37,36 +38,34 @@ class Region:
     expected: float
 
 
-def empty_regions(values: np.ndarray, treated: np.ndarray, score: np.ndarray) -> list[Region]:
+def empty_regions(bins: Bins, treated: np.ndarray, score: np.ndarray) -> list[Region]:
     """Disjoint boxes with an empty arm, largest first.
 
     Parameters
     ----------
-    values
-        Covariates, shape ``(n, k)``.
+    bins
+        Covariates in bins.
     treated, score
         0/1, and the fitted chance of 1, shape ``(n,)``.
     """
-    edges = [_edges(column) for column in values.T]
-    bins = np.column_stack(
-        [np.searchsorted(e, column, side="left") for e, column in zip(edges, values.T, strict=True)]
-    ).astype(np.int32)
     found: list[Region] = []
-    everyone = np.arange(treated.size)
-    _search(bins, edges, treated, score, everyone, {}, DEPTH, found)
+    everyone = np.arange(treated.size, dtype=np.int32)
+    _search(bins, treated, score, everyone, {}, DEPTH, found)
     return sorted(found, key=lambda region: -int(region.members.sum()))
 
 
-def _edges(column: np.ndarray) -> np.ndarray:
-    distinct = np.unique(column)
-    if distinct.size <= BINS:
-        return distinct[:-1].astype(float)
-    return np.unique(np.quantile(column, np.arange(1, BINS) / BINS))
+@dataclass(frozen=True)
+class _Hole:
+    rows: int
+    column: int
+    cut: int
+    low_side: bool
+    everybody: bool
+    expected: float
 
 
 def _search(
-    bins: np.ndarray,
-    edges: list[np.ndarray],
+    bins: Bins,
     treated: np.ndarray,
     score: np.ndarray,
     rows: np.ndarray,
@@ -75,56 +74,61 @@ def _search(
     found: list[Region],
 ) -> None:
     d, e = treated[rows], score[rows]
-    if min((1 - e).sum(), e.sum()) < EXPECTED and max(d.sum(), (1 - d).sum()) < 2 * EXPECTED:
+    n, inside_all, chance_all = float(rows.size), float(d.sum()), float(e.sum())
+    if (
+        min(n - chance_all, chance_all) < EXPECTED
+        and max(inside_all, n - inside_all) < 2 * EXPECTED
+    ):
         return
     best_gain, best = 0.0, None
-    best_size, hole = 0, None
-    for j, cuts in enumerate(edges):
+    hole: _Hole | None = None
+    for j, cuts in enumerate(bins.edges):
         if cuts.size == 0:
             continue
-        code = bins[rows, j]
+        code = bins.codes[j, rows].astype(np.intp)
         size = cuts.size + 1
         count = np.cumsum(np.bincount(code, minlength=size))[:-1].astype(float)
         inside = np.cumsum(np.bincount(code, weights=d, minlength=size))[:-1]
         chance = np.cumsum(np.bincount(code, weights=e, minlength=size))[:-1]
-        for low_side in (True, False):
-            n = count if low_side else rows.size - count
-            n1 = inside if low_side else d.sum() - inside
-            e1 = chance if low_side else e.sum() - chance
-            for everybody in (True, False):
-                absent = n - n1 if everybody else n1
-                expected = n - e1 if everybody else e1
+        rest = n - count
+        for low_side, (m, m1, e1) in (
+            (True, (count, inside, chance)),
+            (False, (rest, inside_all - inside, chance_all - chance)),
+        ):
+            for everybody, absent, expected in (
+                (True, m - m1, m - e1),
+                (False, m1, e1),
+            ):
                 pure = (absent < 0.5) & (expected >= EXPECTED)
                 if pure.any():
-                    c = int(np.argmax(np.where(pure, n, 0)))
-                    if n[c] > best_size:
-                        best_size, hole = int(n[c]), (j, c, low_side, everybody, float(expected[c]))
-        rest = rows.size - count
+                    c = int(np.argmax(np.where(pure, m, 0)))
+                    if hole is None or m[c] > hole.rows:
+                        hole = _Hole(int(m[c]), j, c, low_side, everybody, float(expected[c]))
         valid = (count > 0) & (rest > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            gain = inside**2 / count + (d.sum() - inside) ** 2 / rest
-        gain = np.where(valid, gain, -np.inf) - d.sum() ** 2 / rows.size
+            gain = inside**2 / count + (inside_all - inside) ** 2 / rest
+        gain = np.where(valid, gain, -np.inf) - inside_all**2 / n
         c = int(np.argmax(gain))
         if gain[c] > best_gain:
             best_gain, best = float(gain[c]), (j, c)
     if hole is not None:
-        j, c, low_side, everybody, expected_count = hole
-        within = (bins[rows, j] <= c) == low_side
+        j, c, low_side = hole.column, hole.cut, hole.low_side
+        within = (bins.codes[j, rows] <= c) == low_side
         members = np.zeros(treated.size, dtype=bool)
         members[rows[within]] = True
-        limits = _tightened(box, j, float(edges[j][c]), low_side)
+        limits = _tightened(box, j, float(bins.edges[j][c]), low_side)
         bounds = tuple((column, *span) for column, span in sorted(limits.items()))
-        found.append(Region(bounds, members, everybody, expected_count))
-        other = _tightened(box, j, float(edges[j][c]), not low_side)
-        _search(bins, edges, treated, score, rows[~within], other, depth, found)
+        found.append(Region(bounds, members, hole.everybody, hole.expected))
+        other = _tightened(box, j, float(bins.edges[j][c]), not low_side)
+        _search(bins, treated, score, rows[~within], other, depth, found)
         return
     if best is None or depth == 0:
         return
     j, c = best
     for low_side in (True, False):
-        within = (bins[rows, j] <= c) == low_side
-        limits = _tightened(box, j, float(edges[j][c]), low_side)
-        _search(bins, edges, treated, score, rows[within], limits, depth - 1, found)
+        within = (bins.codes[j, rows] <= c) == low_side
+        limits = _tightened(box, j, float(bins.edges[j][c]), low_side)
+        _search(bins, treated, score, rows[within], limits, depth - 1, found)
 
 
 def _tightened(

@@ -2,47 +2,111 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from noholdout_propensity.kernels.sums import Design, blocks, weighted_gram
 
 MOST_ADDED = 60
 ROWS_A_COLUMN = 10  # of the smaller arm, for each column of the richer design
+UNEXPLAINED = 1e-6  # share of a term's variance that the columns before it must leave
+STORED = 2_000_000  # entries: below it the design is stored, above it made anew in each pass
 
 
-def richer_design(design: np.ndarray, smallest_arm: int) -> np.ndarray | None:
-    """The design with squares and pairwise products added, standardised; shape ``(n, k + m)``.
+@dataclass(frozen=True)
+class RicherDesign:
+    """A design with squares and products of its columns, made block by block as it is used.
+
+    Parameters
+    ----------
+    base
+        Shape ``(n, k)``, the first column constant.
+    left, right
+        Columns whose product each added term is, shape ``(m,)``.
+    centre, scale
+        Each term's mean and standard deviation, shape ``(m,)``.
+    """
+
+    base: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.base.shape[0], self.base.shape[1] + self.left.size
+
+    @property
+    def T(self) -> _Transposed:
+        """The transpose, for products with one value a row."""
+        return _Transposed(self)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        base = self.base[rows]
+        block = np.empty((base.shape[0], self.shape[1]), order="F")
+        k = base.shape[1]
+        block[:, :k] = base
+        for j, (a, b) in enumerate(zip(self.left, self.right, strict=True)):
+            np.multiply(base[:, a], base[:, b], out=block[:, k + j])
+        block[:, k:] -= self.centre
+        block[:, k:] /= self.scale
+        return block
+
+    def __matmul__(self, coefficients: np.ndarray) -> np.ndarray:
+        out = np.empty(self.shape[0])
+        for rows in blocks(self.shape[0]):
+            out[rows] = self[rows] @ coefficients
+        return out
+
+
+@dataclass(frozen=True)
+class _Transposed:
+    design: RicherDesign
+
+    def __matmul__(self, values: np.ndarray) -> np.ndarray:
+        out = np.zeros(self.design.shape[1])
+        for rows in blocks(self.design.shape[0]):
+            out += self.design[rows].T @ values[rows]
+        return out
+
+
+def richer_design(design: np.ndarray, smallest_arm: int) -> Design | None:
+    """The design with squares and pairwise products added, standardised; ``(n, k + m)``.
 
     Squares come first; products are left out when both don't fit. ``None`` when nothing can be
     added for the number of rows in the smaller arm. The design's first column is the constant.
     """
     room = min(MOST_ADDED, smallest_arm // ROWS_A_COLUMN - design.shape[1])
-    columns = design[:, 1:]
-    k = columns.shape[1]
-    squares = [columns[:, j] ** 2 for j in range(k) if np.unique(columns[:500, j]).size > 2]
-    products = [columns[:, i] * columns[:, j] for i in range(k) for j in range(i + 1, k)]
+    k = design.shape[1]
+    squares = [(j, j) for j in range(1, k) if np.unique(design[:500, j]).size > 2]
+    products = [(i, j) for i in range(1, k) for j in range(i + 1, k)]
     chosen = squares + products if len(squares) + len(products) <= room else squares
     if not chosen or len(chosen) > room:
         return None
-    added = np.column_stack(chosen)
-    # What the columns at hand explain carries nothing new, and rounding would take it for news.
-    gram = design.T @ design
-    added = added - design @ np.linalg.lstsq(gram, design.T @ added, rcond=None)[0]
-    spread = added.std(axis=0)
-    keep = _independent(added, spread > 1e-6)
+    left, right = np.array(chosen).T
+    n, m = design.shape[0], left.size
+    raw = RicherDesign(design, left, right, np.zeros(m), np.ones(m))
+    # The first column is constant, so that this holds sums, squares and products of all terms.
+    gram = weighted_gram(raw, np.ones(n)) / n
+    centre = gram[0, k:].copy()
+    scale = np.sqrt(np.maximum(np.diag(gram)[k:] - centre**2, 0.0))
+    keep = _news(gram, k, scale)
     if not keep:
         return None
-    return np.column_stack([design, added[:, keep] / spread[keep]])
+    found = RicherDesign(design, left[keep], right[keep], centre[keep], scale[keep])
+    return found[:] if n * found.shape[1] <= STORED else found
 
 
-def _independent(added: np.ndarray, candidates: np.ndarray) -> list[int]:
-    gram = added.T @ added
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    correlation = gram / np.outer(scale, scale)
+def _news(gram: np.ndarray, k: int, scale: np.ndarray) -> list[int]:
+    """The terms that the base columns and the terms kept before don't explain already."""
     kept: list[int] = []
-    for j in np.flatnonzero(candidates):
-        if kept:
-            block = correlation[np.ix_(kept, kept)]
-            cross = correlation[kept, j]
-            if 1 - cross @ np.linalg.solve(block, cross) < 1e-6:
-                continue
-        kept.append(int(j))
+    for j in np.flatnonzero(scale > 1e-6):
+        others = [*range(k), *(k + i for i in kept)]
+        cross = gram[others, k + j]
+        explained = cross @ np.linalg.lstsq(gram[np.ix_(others, others)], cross, rcond=None)[0]
+        if gram[k + j, k + j] - explained > UNEXPLAINED * scale[j] ** 2:
+            kept.append(int(j))
     return kept

@@ -6,11 +6,13 @@ score can still say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from scipy import special
+
+from noholdout_propensity.kernels.sums import Design, weighted_gram
 
 Link = Literal["logit", "probit"]
 
@@ -53,6 +55,22 @@ class ScoreFit:
     separated: bool
     steps: int
 
+    def ordered(self, order: np.ndarray) -> ScoreFit:
+        """The same fit with its rows in another order."""
+        return replace(
+            self,
+            score=self.score[order],
+            slope=self.slope[order],
+            residual=self.residual[order],
+        )
+
+
+def logistic(index: np.ndarray) -> np.ndarray:
+    """``1 / (1 + exp(-index))``."""
+    # numpy's exponential is several times faster than scipy's expit; an overflow gives 0, rightly.
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(-index))
+
 
 def link_terms(
     index: np.ndarray, treated: np.ndarray, link: Link
@@ -62,7 +80,7 @@ def link_terms(
     Each has shape ``(n,)``. ``treated`` is 0/1.
     """
     if link == "logit":
-        score = special.expit(index)
+        score = logistic(index)
         slope = score * (1 - score)
         return score, slope, treated - score, slope
     sign = 2 * treated - 1
@@ -84,12 +102,13 @@ def log_likelihood(
 
 
 def fit_score(
-    design: np.ndarray,
+    design: Design,
     treated: np.ndarray,
     *,
     weights: np.ndarray | None = None,
     link: Link = "logit",
     start: np.ndarray | None = None,
+    tolerance: float = STEP_TOLERANCE,
 ) -> ScoreFit:
     """Maximise the likelihood by Newton steps, halved while they don't improve it.
 
@@ -101,6 +120,8 @@ def fit_score(
         0/1 floats, shape ``(n,)``.
     weights
         Non-negative row weights, shape ``(n,)``.
+    start, tolerance
+        First coefficients; the step at which to stop.
     """
     n, k = design.shape
     total = float(n) if weights is None else float(weights.sum())
@@ -117,7 +138,7 @@ def fit_score(
             stuck = True
             break
         decrement = float(gradient @ step) / total
-        if np.abs(step).max() < STEP_TOLERANCE or (
+        if np.abs(step).max() < tolerance or (
             np.abs(gradient).max() / total < GRADIENT_TOLERANCE and np.abs(step).max() < 1e-6
         ):
             converged = True
@@ -132,7 +153,7 @@ def fit_score(
             break
     score, slope, residual, curvature = link_terms(index, treated, link)
     extreme = float(np.abs(index).max()) > (LARGE_INDEX if link == "logit" else 6.0)
-    bread = _inverse(_hessian(design, curvature, weights))
+    bread = invert(_hessian(design, curvature, weights))
     return ScoreFit(
         coefficients=coefficients,
         score=score,
@@ -152,29 +173,53 @@ def refit_logit(
     near: np.ndarray,
     near_score: np.ndarray,
 ) -> np.ndarray | None:
-    """Coefficients of a logit whose solution lies near a known one (a resample, a fold).
+    """Coefficients of a logit whose solution lies near a known one (a resample).
 
-    One Newton step from ``near``, then chord steps with the same hessian: each costs one pass
-    over the rows and shrinks the error by the size of the first step. Falls back to full Newton.
-    ``None`` when there is no solution.
+    One Newton step from ``near``, then chord steps with the same hessian. Falls back to full
+    Newton. ``None`` when there is no solution.
     """
     hessian = _hessian(design, near_score * (1 - near_score), weights)
     gradient = design.T @ (weights * (treated - near_score))
-    inverse = _inverse(hessian)
+    found = chord_steps([(design, treated, weights)], near, gradient, invert(hessian))
+    if found is not None:
+        return found
+    fit = fit_score(design, treated, weights=weights)
+    return fit.coefficients if fit.converged else None
+
+
+def chord_steps(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    near: np.ndarray,
+    gradient: np.ndarray,
+    inverse: np.ndarray,
+) -> np.ndarray | None:
+    """A logit's maximum by steps with one and the same inverse hessian; ``None`` if far away.
+
+    Each step costs one pass over the rows and shrinks the error by the size of the first step.
+
+    Parameters
+    ----------
+    parts
+        Design, treatment and row weights of each run of rows.
+    near, gradient, inverse
+        Where to start, and the gradient and inverse hessian there.
+    """
     if not np.isfinite(inverse).all():
         return None
     coefficients = near + inverse @ gradient
     for _ in range(12):
-        score = special.expit(design @ coefficients)
-        step = inverse @ (design.T @ (weights * (treated - score)))
+        gradient = sum(
+            (x.T @ (w * (d - logistic(x @ coefficients))) for x, d, w in parts),
+            start=np.zeros_like(near),
+        )
+        step = inverse @ gradient
         size = float(np.abs(step).max())
         if not size < 1.0:
-            break
+            return None
         coefficients = coefficients + step
         if size < 1e-8:
             return coefficients
-    fit = fit_score(design, treated, weights=weights)
-    return fit.coefficients if fit.converged else None
+    return None
 
 
 def _start(treated: np.ndarray, weights: np.ndarray | None, k: int, link: Link) -> np.ndarray:
@@ -187,7 +232,7 @@ def _start(treated: np.ndarray, weights: np.ndarray | None, k: int, link: Link) 
 
 
 def _line_search(
-    design: np.ndarray,
+    design: Design,
     treated: np.ndarray,
     weights: np.ndarray | None,
     link: Link,
@@ -215,9 +260,8 @@ def _line_search(
     return coefficients, design @ coefficients, likelihood
 
 
-def _hessian(design: np.ndarray, curvature: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    scaled = curvature if weights is None else curvature * weights
-    return design.T @ (design * scaled[:, None])
+def _hessian(design: Design, curvature: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return weighted_gram(design, curvature if weights is None else curvature * weights)
 
 
 def _solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray | None:
@@ -228,7 +272,8 @@ def _solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray | None:
     return step if np.isfinite(step).all() else None
 
 
-def _inverse(matrix: np.ndarray) -> np.ndarray:
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """The inverse; all ``nan`` when there is none."""
     try:
         return np.linalg.inv(matrix)
     except np.linalg.LinAlgError:

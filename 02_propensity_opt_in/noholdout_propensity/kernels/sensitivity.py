@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from noholdout_propensity.kernels.sums import ArmSums
+
 
 @dataclass(frozen=True)
 class LinearEffect:
@@ -31,19 +33,25 @@ def residual_sum(gram: np.ndarray, cross: np.ndarray, square: float) -> tuple[fl
     return square - float((projected**2 / values[keep]).sum()), int(keep.sum())
 
 
-def linear_effect(
-    outcome: np.ndarray, treated: np.ndarray, design: np.ndarray, rows: np.ndarray
-) -> LinearEffect:
-    """Least squares of the outcome on the treatment and the design (with its constant)."""
-    root = np.sqrt(rows)
-    x, d, y = design * root[:, None], treated * root, outcome * root
-    gram = x.T @ x
-    dd, _ = residual_sum(gram, x.T @ d, float(d @ d))
-    yy, rank = residual_sum(gram, x.T @ y, float(y @ y))
-    pinv = np.linalg.pinv(gram, rcond=1e-11, hermitian=True)
-    dy = float(d @ y - (x.T @ d) @ pinv @ (x.T @ y))
+def linear_effect(treated: ArmSums, control: ArmSums, rows: int) -> LinearEffect:
+    """Least squares of the outcome on the treatment and the design, from the arms' sums.
+
+    Parameters
+    ----------
+    treated, control
+        The design's first column is the constant.
+    rows
+        Rows of positive weight.
+    """
+    both = treated + control
+    # The constant's column holds the sums of the treatment with everything else.
+    with_d, dd_raw, dy_raw = treated.gram[:, 0], float(treated.gram[0, 0]), float(treated.cross[0])
+    dd, _ = residual_sum(both.gram, with_d, dd_raw)
+    yy, rank = residual_sum(both.gram, both.cross, both.square)
+    pinv = np.linalg.pinv(both.gram, rcond=1e-11, hermitian=True)
+    dy = dy_raw - float(with_d @ pinv @ both.cross)
     estimate = dy / dd
-    df = int((rows > 0).sum()) - rank - 1
+    df = rows - rank - 1
     rest = yy - estimate * dy
     return LinearEffect(estimate, math.sqrt(max(rest, 0.0) / df / dd), df)
 
@@ -81,17 +89,25 @@ def adjusted(effect: LinearEffect, r2_treatment: float, r2_outcome: float) -> tu
     return math.copysign(abs(effect.estimate) - bias, effect.estimate), std_error
 
 
-def partial_r2(
-    outcome: np.ndarray, design: np.ndarray, columns: list[int], rows: np.ndarray
-) -> float:
+def partial_r2(sums: ArmSums, columns: list[int]) -> float:
     """Share of the residual variance that the columns explain, given the design's others."""
-    root = np.sqrt(rows)
-    x, y = design * root[:, None], outcome * root
-    gram, cross, square = x.T @ x, x.T @ y, float(y @ y)
-    full, _ = residual_sum(gram, cross, square)
-    rest = [j for j in range(design.shape[1]) if j not in set(columns)]
-    without, _ = residual_sum(gram[np.ix_(rest, rest)], cross[rest], square)
+    full, _ = residual_sum(sums.gram, sums.cross, sums.square)
+    rest = [j for j in range(sums.cross.size) if j not in set(columns)]
+    without, _ = residual_sum(sums.gram[np.ix_(rest, rest)], sums.cross[rest], sums.square)
     return max(1 - full / without, 0.0) if without > 0 else 0.0
+
+
+def on_treatment(treated: ArmSums, control: ArmSums) -> ArmSums:
+    """The sums of the regression of the treatment on the design."""
+    return ArmSums(treated.gram + control.gram, treated.gram[:, 0], float(treated.gram[0, 0]))
+
+
+def with_treatment(treated: ArmSums, control: ArmSums) -> ArmSums:
+    """The sums of the outcome's regression on the design and, as last column, the treatment."""
+    both = treated + control
+    column = treated.gram[:, :1]
+    gram = np.block([[both.gram, column], [column.T, treated.gram[:1, :1]]])
+    return ArmSums(gram, np.append(both.cross, treated.cross[0]), both.square)
 
 
 def benchmark_strength(

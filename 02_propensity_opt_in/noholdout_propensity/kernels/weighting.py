@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from noholdout_propensity.kernels.score import ScoreFit
+from noholdout_propensity.kernels.sums import Design
 
 Estimand = Literal["ate", "att", "atc", "ato"]
 SMALLEST = 1e-12  # a chance below this is no chance: its weight has no digits left
@@ -93,18 +94,10 @@ def weighted_difference(
     return mean1 - mean0, mean1, mean0
 
 
-def score_influence(
-    fit: ScoreFit, design: np.ndarray, likelihood_weights: np.ndarray
-) -> np.ndarray:
-    """Influence of each row on the score's coefficients, shape ``(n, k)``, mean-scaled."""
-    n = design.shape[0]
-    return (n * fit.residual * likelihood_weights)[:, None] * (design @ fit.bread)
-
-
 def hajek_effect(
     outcome: np.ndarray,
     treated: np.ndarray,
-    design: np.ndarray,
+    design: Design,
     fit: ScoreFit,
     estimand: Estimand,
     *,

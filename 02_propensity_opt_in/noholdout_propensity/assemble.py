@@ -1,0 +1,162 @@
+"""From a question to an Estimate: read, fit, infer, check."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.inference import interval
+
+from noholdout_propensity.checks import Evidence, run_checks
+from noholdout_propensity.estimators.common import Build, Fit, fitted_score, separation_text
+from noholdout_propensity.inference import Uncertainty, bootstrap, spread_of
+from noholdout_propensity.kernels.balance import Bins, balance, effective_size
+from noholdout_propensity.negative_controls import negative_control_effects
+from noholdout_propensity.problem import ESTIMANDS, Options, Problem, prepare
+from noholdout_propensity.ratio import settled
+from noholdout_propensity.result import PropensityEstimate, RowDetail
+from noholdout_propensity.sensitivity import robustness, rosenbaum_table
+
+
+def answered(options: Options, build: Build) -> PropensityEstimate:
+    """Read the data and answer with one estimator."""
+    return assemble(prepare(options), build)
+
+
+def assemble(asked: Problem, build: Build) -> PropensityEstimate:
+    """The estimate with its inference, tables and checks; ``build`` fits the estimator."""
+    problem, fit = settled(asked, build)
+    options = problem.options
+    uncertainty = _uncertainty(problem, fit)
+    span = interval(fit.estimate, uncertainty.std_error, options.conf_level, uncertainty.df)
+    kept = np.ones(problem.n, dtype=bool) if fit.kept is None else fit.kept
+    tables, bins = balance_tables(problem, fit, kept)
+    settings = {
+        **problem.settings,
+        "estimator": fit.estimator,
+        **fit.settings,
+        "clipped_scores": 0,
+        "mean_treated": fit.mean_treated,
+        "mean_control": fit.mean_control,
+        "smd_denominator": "treated SD" if problem.estimand == "att" else "pooled SD",
+    }
+    if options.denominator is not None:
+        settings["denominator"] = options.denominator
+    if uncertainty.failed_draws:
+        settings["failed_draws"] = uncertainty.failed_draws
+    score, trouble = diagnostic_score(problem, fit)
+    strength, arms = None, None
+    if not fit.separation:
+        if options.negative_controls:
+            tables["negative_controls"] = negative_control_effects(problem, build)
+        arms = problem.arms()
+        strength = robustness(problem, options.conf_level, arms)
+        tables["sensitivity"] = strength.bounds
+        settings["regression_estimate"] = strength.effect.estimate
+        settings["regression_error"] = strength.effect.std_error
+        settings["regression_df"] = strength.effect.df
+        settings["robustness_value"] = strength.to_zero
+        settings["robustness_value_interval"] = strength.to_interval
+    if fit.pairs is not None:
+        gamma, tables["rosenbaum"] = rosenbaum_table(
+            pair_differences(problem, fit.pairs), options.conf_level
+        )
+        settings["rosenbaum_gamma"] = gamma
+    evidence = Evidence(
+        problem, fit, span, kept, tables, bins, score, trouble, strength, arms, settings, build
+    )
+    below = "" if options.denominator is None else f", outcome / {options.denominator}"
+    return PropensityEstimate(
+        method=f"Propensity scores: {fit.title or fit.estimator}",
+        estimand=ESTIMANDS[problem.estimand] + below + (", trimmed" if not kept.all() else ""),
+        estimate=fit.estimate,
+        std_error=span.std_error,
+        conf_low=span.conf_low,
+        conf_high=span.conf_high,
+        conf_level=options.conf_level,
+        p_value=span.p_value,
+        inference=uncertainty.name + (", delta method" if below and not fit.separation else ""),
+        outcome=options.outcome,
+        n_obs=int(kept.sum()),
+        n_treated=int(problem.treated[kept].sum()),
+        n_control=int((1 - problem.treated[kept]).sum()),
+        n_clusters=problem.n_clusters,
+        settings=settings,
+        checks=run_checks(evidence),
+        tables=tables,
+        df=uncertainty.df,
+        proportion=problem.proportion,
+        margin=options.margin,
+        rows=_row_detail(problem, fit, kept),
+    )
+
+
+def _row_detail(problem: Problem, fit: Fit, kept: np.ndarray) -> RowDetail:
+    shown = np.full(problem.n, np.nan) if fit.score is None else fit.score
+    return RowDetail(problem.treated, shown, fit.weights, kept)
+
+
+def diagnostic_score(problem: Problem, fit: Fit) -> tuple[np.ndarray | None, str]:
+    """The estimator's score, or one fitted for the checks alone; and its separation in words."""
+    if fit.score is not None or fit.separation:
+        return fit.score, fit.separation
+    score_fit = fitted_score(problem, "logit")
+    if score_fit.separated:
+        return None, separation_text(problem, score_fit) + " This estimator extrapolates there."
+    return score_fit.score, ""
+
+
+def pair_differences(problem: Problem, pairs: np.ndarray) -> np.ndarray:
+    """Treated minus control outcome of each matched pair, shape ``(pairs,)``."""
+    first, second = problem.outcome[pairs[:, 0]], problem.outcome[pairs[:, 1]]
+    return np.where(problem.treated[pairs[:, 0]] == 1, first - second, second - first)
+
+
+def _uncertainty(problem: Problem, fit: Fit) -> Uncertainty:
+    if fit.separation:
+        return Uncertainty(
+            math.nan, math.inf, "undefined: no score exists where arms are separated"
+        )
+    draws = problem.options.replicates
+    if draws is not None and fit.replicate is not None:
+        return bootstrap(problem, fit.replicate, draws, problem.options.seed, problem.options.jobs)
+    return spread_of(problem, fit)
+
+
+def balance_tables(
+    problem: Problem, fit: Fit, kept: np.ndarray
+) -> tuple[dict[str, pd.DataFrame], Bins]:
+    """The tables ``balance``, ``weights`` and ``distributions``, and the covariates in bins."""
+    treated, used = problem.treated, fit.weights * kept
+    before, after, bins = balance(
+        problem.balance_values, treated, problem.sampling, used, problem.estimand
+    )
+    parts: dict[str, dict[str, Any]] = {
+        "balance": {
+            "smd_before": before.smd,
+            "smd_after": after.smd,
+            "variance_ratio_before": before.variance_ratio,
+            "variance_ratio_after": after.variance_ratio,
+        },
+        "distributions": {
+            "ks_before": before.ks,
+            "ks_after": after.ks,
+            "ecdf_before": before.ecdf,
+            "ecdf_after": after.ecdf,
+        },
+    }
+    tables = {
+        name: pd.DataFrame({"covariate": problem.balance_names, **columns})
+        for name, columns in parts.items()
+    }
+    arms = (("treated", treated == 1), ("control", treated == 0))
+    tables["weights"] = pd.DataFrame(
+        {
+            "group": [name for name, _ in arms],
+            "n": [int((arm & kept).sum()) for _, arm in arms],
+            "effective_n": [effective_size(used[arm]) for _, arm in arms],
+        }
+    )
+    return tables, bins
