@@ -12,6 +12,7 @@ from noholdout_did.kernels.randomization import ClusterSums, redraw
 from noholdout_did.options import Options
 from noholdout_did.result import Headline
 from noholdout_did.rollout import Rollout
+from noholdout_did.rows import row_weights
 
 
 def randomized(
@@ -58,7 +59,7 @@ def _sums(rollout: Rollout, n_clusters: int, launches: np.ndarray) -> ClusterSum
     assert rollout.cluster is not None
     n_periods = rollout.n_periods
     cell = rollout.cluster * n_periods + rollout.period
-    w = np.ones(len(rollout.y)) if rollout.weights is None else rollout.weights
+    w = row_weights(rollout)
     size = n_clusters * n_periods
     launch = np.zeros(n_clusters, dtype=np.int64)
     launch[rollout.cluster] = rollout.launch

@@ -1,4 +1,4 @@
-"""What these data say about the assumptions: pre-trends, anticipation, clusters, controls."""
+"""What these data say about the assumptions after the launch: clusters, controls, overlap."""
 
 from __future__ import annotations
 
@@ -6,29 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.checks import Check, HypothesisCheck, Status, judge, structural, untestable
-from noholdout_shared.inference import POWER, critical_value, smallest_effect, two_sided_p
+from noholdout_shared.checks import Check, HypothesisCheck, Status, structural, untestable
+from noholdout_shared.inference import critical_value, two_sided_p
 from noholdout_shared.render import effect_text, p_text
 
 from noholdout_did.effects import Effects
-from noholdout_did.inference import Errors, joint_test, std_errors
-from noholdout_did.kernels.group_time import Cells, Linear
-from noholdout_did.kernels.leads import (
-    Leads,
-    anticipation_weights,
-    bin_weights,
-    placebo_weights,
-    slope_weights,
-)
+from noholdout_did.kernels.group_time import Cells
 from noholdout_did.kernels.moments import Moments
 
 MIN_CLUSTERS = 4
 TRENDS = "Without the launch, treated and comparison groups would have moved in parallel."
-NO_ANTICIPATION = "Nobody behaved differently before the launch because it was coming."
-TODO_TRENDS = (
-    "Groups that drifted apart already would have differed without a launch too: compare with "
-    "groups that moved alike, or adjust for what made them drift."
-)
 
 
 @dataclass(frozen=True)
@@ -53,152 +40,6 @@ class Context:
 
     def text(self, value: float) -> str:
         return effect_text(value, self.proportion)
-
-
-def trend_checks(
-    data: Moments,
-    leads: Leads,
-    gaps: Linear,
-    errors: Errors,
-    context: Context,
-    more: Sequence[HypothesisCheck] = (),
-) -> tuple[Check, ...]:
-    """The hypothesis checks of one estimate, ``more`` among them, judged as one family."""
-    if not context.std_error > 0:
-        return (_no_leads(context),)
-    if len(leads.lag) == 0:
-        return (_no_leads(context), *judge(list(more), context.std_error))
-    tests: list[HypothesisCheck | None] = [
-        _slope(data, leads, gaps, errors, context),
-        _bins(data, leads, gaps, errors, context),
-        _placebo(data, leads, gaps, errors, context),
-        _anticipation(data, leads, gaps, errors, context),
-    ]
-    usable = [test for test in tests if test is not None]
-    found = judge([*usable, *more], context.std_error)
-    return found if usable else (_no_leads(context), *found)
-
-
-def _no_leads(context: Context) -> Check:
-    drift = abs(context.estimate) / max(context.reach, 1.0)
-    return untestable(
-        "pre_trend_slope",
-        TRENDS,
-        "There are too few periods before the launch to look for a drift. One of "
-        f"{context.text(drift)} a period would explain the whole estimate.",
-    )
-
-
-def _single(
-    data: Moments, gaps: Linear, weights: np.ndarray, errors: Errors
-) -> tuple[float, float, float, float]:
-    """Estimate, standard error, degrees of freedom and p-value of one combination of leads."""
-    one = gaps.combine(weights)
-    se, df = std_errors(data, one, errors)
-    value = float(one.value[0])
-    return value, float(se[0]), float(df[0]), two_sided_p(value / se[0], float(df[0]))
-
-
-def _slope(
-    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
-) -> HypothesisCheck | None:
-    value, se, df, p_value = _single(data, gaps, slope_weights(leads), errors)
-    if np.isnan(p_value):
-        return None
-    unseen = smallest_effect(se, 0.95, df)
-    return HypothesisCheck(
-        name="pre_trend_slope",
-        assumption=TRENDS,
-        statistic=value / se,
-        p_value=p_value,
-        bias=value * context.reach,
-        found=(
-            f"Before the launch the gap moved by {context.text(value)} a period ({p_text(p_value)})"
-            f"; that drift would bias the estimate by {context.text(value * context.reach)}. "
-            f"A drift of {context.text(unseen)} a period would have been found with "
-            f"{POWER:.0%} power."
-        ),
-        todo=TODO_TRENDS,
-    )
-
-
-def _bins(
-    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
-) -> HypothesisCheck | None:
-    if len(np.unique(leads.lag)) < 2:
-        return None
-    weights, ranges = bin_weights(leads, data.n_clusters)
-    bins = gaps.combine(weights)
-    test = joint_test(data, bins, errors)
-    se, _ = std_errors(data, bins, errors)
-    if np.isnan(test.p_value) or np.isnan(se).all():
-        return None
-    worst = int(np.nanargmax(np.abs(bins.value / se)))
-    near, far = ranges[worst]
-    where = f"{near}" if near == far else f"{near} to {far}"
-    return HypothesisCheck(
-        name="pre_trend_bins",
-        assumption=TRENDS,
-        statistic=test.statistic,
-        p_value=test.p_value,
-        bias=float(bins.value[worst]),
-        found=(
-            f"Joint test of {test.df_num} stretches before the launch: F({test.df_num}, "
-            f"{test.df_den:.0f}) = {test.statistic:.2f} ({p_text(test.p_value)}); the gap furthest "
-            f"from the last period before the launch is {context.text(float(bins.value[worst]))}, "
-            f"{where} periods earlier."
-        ),
-        todo=TODO_TRENDS,
-    )
-
-
-def _placebo(
-    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
-) -> HypothesisCheck | None:
-    made = placebo_weights(leads)
-    if made is None:
-        return None
-    value, se, _, p_value = _single(data, gaps, made[0], errors)
-    if np.isnan(p_value):
-        return None
-    return HypothesisCheck(
-        name="placebo",
-        assumption=TRENDS,
-        statistic=value / se,
-        p_value=p_value,
-        bias=value,
-        found=(
-            f"A launch pretended {made[1]} periods early 'finds' {context.text(value)} "
-            f"({p_text(p_value)}), where nothing was launched."
-        ),
-        todo=TODO_TRENDS,
-    )
-
-
-def _anticipation(
-    data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
-) -> HypothesisCheck | None:
-    weights = anticipation_weights(leads)
-    if weights is None:
-        return None
-    value, se, _, p_value = _single(data, gaps, weights, errors)
-    if np.isnan(p_value):
-        return None
-    return HypothesisCheck(
-        name="anticipation",
-        assumption=NO_ANTICIPATION,
-        statistic=value / se,
-        p_value=p_value,
-        bias=-value,
-        found=(
-            f"In the last period before the launch the gap was {context.text(value)} away from the "
-            f"three before it ({p_text(p_value)})."
-        ),
-        todo=(
-            "The estimate takes that period as untouched. If people knew of the launch, use "
-            "--anticipation 1 (or more) to start the comparison earlier."
-        ),
-    )
 
 
 def untestable_trends(context: Context, conf_level: float) -> Check:

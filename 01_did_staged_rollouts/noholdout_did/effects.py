@@ -56,6 +56,8 @@ def rollout_moments(rollout: Rollout) -> Moments:
         rollout.n_periods,
         rollout.cluster,
         rollout.weights,
+        rollout.copies,
+        rollout.spread,
     )
 
 

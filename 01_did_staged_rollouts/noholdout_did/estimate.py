@@ -177,6 +177,7 @@ def estimate(
         composition=tuple(composition or ()),
         cell_mean=cell_mean,
         missing=missing,
+        averages=estimator in ("group-time", "two-by-two"),
     )
     both = sorted(set(composition or ()) & set(covariates or ()))
     if both:

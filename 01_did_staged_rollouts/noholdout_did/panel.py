@@ -75,7 +75,7 @@ def _average_cells(rollout: Rollout, cell: np.ndarray, counts: np.ndarray) -> Ro
 def take_rows(rollout: Rollout, keep: np.ndarray) -> Rollout:
     names = (
         *("y", "period", "launch", "cluster", "unit"),
-        *("weights", "covariates", "composition", "log_unit"),
+        *("weights", "covariates", "composition", "log_unit", "copies", "spread"),
     )
     picked = {n: v[keep] for n in names if (v := getattr(rollout, n)) is not None}
     for name in ("cluster", "unit"):

@@ -189,7 +189,7 @@ def build(
 ) -> DidEstimate:
     """Put the result together."""
     treated = rollout.n_treated_rows
-    n = len(rollout.y)
+    n = rollout.n_rows
     return DidEstimate(
         method=f"Difference-in-differences: {options.estimator}",
         estimand=estimand,

@@ -12,14 +12,12 @@ from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import (
     Missing,
     codes,
-    is_proportion,
     positive_weights,
-    read_rows,
 )
-from noholdout_shared.input import outcome as outcome_values
 
 from noholdout_did.launches import REASONS, Launches, launches
 from noholdout_did.panel import one_row_a_cell, take_rows
+from noholdout_did.pushdown import read_summed
 from noholdout_did.rollout_log import Changes, LogRequest, read_changes
 
 
@@ -52,6 +50,9 @@ class Rollout:
         For the result.
     changes, log_unit
         With a rollout log: what it says of each unit, and each row's unit there, shape ``(n,)``.
+    copies, spread
+        When an engine summed rows into cells: rows behind each entry, and their sum of squared
+        deviations from its mean, shape ``(n,)``; ``y`` then holds means, ``weights`` sums.
     """
 
     y: np.ndarray
@@ -70,6 +71,12 @@ class Rollout:
     settings: dict[str, Any]
     changes: Changes | None = None
     log_unit: np.ndarray | None = None
+    copies: np.ndarray | None = None
+    spread: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.y) if self.copies is None else int(self.copies.sum())
 
     @property
     def n_periods(self) -> int:
@@ -77,7 +84,8 @@ class Rollout:
 
     @property
     def n_treated_rows(self) -> int:
-        return int((self.period >= self.launch).sum())
+        treated = self.period >= self.launch
+        return int(treated.sum() if self.copies is None else self.copies[treated].sum())
 
 
 def read_rollout(
@@ -94,8 +102,11 @@ def read_rollout(
     composition: Sequence[str] = (),
     cell_mean: bool = False,
     missing: Missing = "refuse",
+    averages: bool = False,
 ) -> Rollout:
     """Read and validate. Rows of always-treated units are left out, counted.
+
+    ``averages``: whether the estimator is built from means by wave and period alone.
 
     Raises
     ------
@@ -127,9 +138,19 @@ def read_rollout(
             "Name --unit; in repeated cross-sections, name the log's unit in --cluster.",
         )
     may_be_empty = () if first_treated is None else (first_treated,)
-    rows = read_rows(data, columns, missing=missing, may_be_empty=may_be_empty)
+    rows = read_summed(
+        data,
+        columns,
+        outcome=outcome,
+        cluster=cluster,
+        weights=weights,
+        rowwise=unit is not None or log is not None or bool(covariates or composition),
+        averages=averages,
+        missing=missing,
+        may_be_empty=may_be_empty,
+    )
     frame = rows.frame
-    y = outcome_values(frame, outcome)
+    y, proportion = rows.outcome(outcome)
     period, periods = codes(frame, time)
     if len(periods) < 2:
         raise DesignError(
@@ -156,7 +177,7 @@ def read_rollout(
             _require_constant(placed.index, unit_codes, frame, unit, first_treated, "launch")
         if cluster is not None and cluster_codes is not None:
             _require_constant(cluster_codes, unit_codes, frame, unit, cluster, "cluster")
-    settings.update(_count_launches(placed.reasons, unit_codes))
+    settings.update(_count_launches(placed.reasons, unit_codes, rows.copies))
     matrix, names = _columns(frame, covariates, "covariates", settings)
     watched, watched_names = _columns(frame, composition, "composition", settings)
     rollout = Rollout(
@@ -172,10 +193,12 @@ def read_rollout(
         composition_names=watched_names,
         periods=periods,
         cluster_name=cluster or unit,
-        proportion=is_proportion(y),
+        proportion=proportion,
         settings=settings,
         changes=changes,
         log_unit=log_unit,
+        copies=rows.copies,
+        spread=None if rows.cells is None else rows.cells.spread[outcome],
     )
     if unit_codes is not None:
         rollout = one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
@@ -211,13 +234,15 @@ def _plain_codes(values: pd.Series) -> np.ndarray:
     return pd.factorize(values)[0].astype(np.int64)
 
 
-def _count_launches(reasons: np.ndarray, unit: np.ndarray | None) -> dict[str, Any]:
+def _count_launches(
+    reasons: np.ndarray, unit: np.ndarray | None, copies: np.ndarray | None
+) -> dict[str, Any]:
     """How many units (rows, without units) are never or always treated, by the reason why."""
     if unit is not None:
         of_unit = np.empty(int(unit.max()) + 1, dtype=reasons.dtype)
         of_unit[unit] = reasons
         reasons = of_unit
-    counts = np.bincount(reasons, minlength=len(REASONS))
+    counts = np.bincount(reasons, weights=copies, minlength=len(REASONS))
     of = "rows" if unit is None else "units"
     return {f"{of}_{name}": int(counts[i]) for i, name in enumerate(REASONS)}
 

@@ -32,7 +32,9 @@ def fixed_effects(rollout: Rollout, data: Moments) -> tuple[np.ndarray, str]:
 
 
 def row_weights(rollout: Rollout) -> np.ndarray:
-    return np.ones(len(rollout.y)) if rollout.weights is None else rollout.weights
+    if rollout.weights is not None:
+        return rollout.weights
+    return np.ones(len(rollout.y)) if rollout.copies is None else rollout.copies.astype(float)
 
 
 def row_parameters(

@@ -84,15 +84,21 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def judge(tests: Sequence[HypothesisCheck], std_error: float) -> tuple[Check, ...]:
+def judge(
+    tests: Sequence[HypothesisCheck],
+    std_error: float,
+    adjusted: Sequence[float] | None = None,
+) -> tuple[Check, ...]:
     """Turn an estimate's hypothesis tests, as one family, into checks.
 
     ``caution`` needs a Holm-adjusted p below 0.05 and an implied bias above half a standard
     error; ``fail`` needs the same significance and an implied bias above two. By p-values
     alone every large data set would be unsound; without the adjustment, twelve tests would
-    call half of all clean data unsound.
+    call half of all clean data unsound. A method that knows how its tests depend on each other may
+    pass ``adjusted`` p-values that hold the same 5% for the family.
     """
-    adjusted = holm([t.p_value for t in tests]) if tests else np.empty(0)
+    if adjusted is None:
+        adjusted = holm([t.p_value for t in tests]).tolist() if tests else []
     checks = []
     for test, p_adjusted in zip(tests, adjusted, strict=True):
         if math.isnan(test.p_value):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.checks import Check, HypothesisCheck
+from noholdout_shared.checks import HypothesisCheck
 
 from noholdout_did import checks as check
 from noholdout_did.assignment import randomized
@@ -19,6 +19,7 @@ from noholdout_did.kernels.group_time import Cells, Linear
 from noholdout_did.kernels.leads import bin_weights
 from noholdout_did.kernels.moments import Moments
 from noholdout_did.options import Options
+from noholdout_did.pre_trends import PreTrends, pre_trends
 from noholdout_did.result import (
     DidEstimate,
     Headline,
@@ -102,14 +103,15 @@ def from_effects(
             head.df,
             options.conf_level,
         )
+    checked = _checks(rollout, options, found, overall.linear, weights, errors, head, moves, more)
     return build(
         rollout,
         options,
         head,
         estimand=_estimand(rollout, options),
         outcome=outcome,
-        checks=_checks(rollout, options, found, weights, errors, head, moves, more),
-        tables=tables,
+        checks=checked.checks,
+        tables={**tables, **checked.tables},
         settings={**options.settings(), **found.settings, "small_sample": errors.corrected},
         n_clusters=data.n_clusters,
     )
@@ -119,13 +121,20 @@ def _checks(
     rollout: Rollout,
     options: Options,
     found: Effects,
+    target: Linear,
     weights: np.ndarray,
     errors: Errors,
     head: Headline,
     moves: Moves | None,
     more: Sequence[HypothesisCheck],
-) -> tuple[Check, ...]:
-    """All checks; ``weights`` are the cells' weights in the reported average, shape ``(K,)``."""
+) -> PreTrends:
+    """All checks, and the tables that belong to them.
+
+    Parameters
+    ----------
+    target, weights
+        The reported average, and the cells' weights in it, shape ``(K,)``.
+    """
     data = found.data
     context = check.Context(
         estimate=head.estimate,
@@ -138,12 +147,22 @@ def _checks(
     if rollout.composition is not None:
         watched = composition_check(rollout, rollout_moments(rollout), options, errors)
     family = [*more, *([] if watched is None else [watched])]
+    before = pre_trends(
+        data,
+        found.leads,
+        found.gaps,
+        errors,
+        context,
+        seed=options.seed,
+        target=target,
+        more=family,
+    )
     used = found.cells.take(weights > 0)
     what = rollout.cluster_name or "rows"
     labels = [str(label) for label in cohort_labels(rollout, data)]
     periods = [str(label) for label in rollout.periods]
     checks = [
-        *check.trend_checks(data, found.leads, found.gaps, errors, context, family),
+        *before.checks,
         check.cluster_check(
             data, used, labels, what, rollout.cluster is None, options.inference == "randomization"
         ),
@@ -151,13 +170,13 @@ def _checks(
     ]
     if found.effective_controls is not None:
         checks.append(check.overlap_check(found, weights, what))
-    return (
-        *checks,
+    checks += [
         check.untestable_trends(context, options.conf_level),
         sensitivity_check(
             moves, head.estimate, head.std_error, head.df, options.conf_level, rollout.proportion
         ),
-    )
+    ]
+    return PreTrends(tuple(checks), before.tables)
 
 
 def _estimand(rollout: Rollout, options: Options) -> str:

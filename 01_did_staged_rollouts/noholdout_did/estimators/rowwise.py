@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.checks import HypothesisCheck
 
 from noholdout_did import checks as check
 from noholdout_did.effects import identified_cells, leads_of
@@ -14,6 +15,7 @@ from noholdout_did.inference import Errors
 from noholdout_did.kernels.group_time import contrasts
 from noholdout_did.kernels.moments import Moments
 from noholdout_did.options import Options
+from noholdout_did.pre_trends import pre_trends
 from noholdout_did.result import DidEstimate, Headline, build, cohort_labels, raw_trends
 from noholdout_did.rollout import Rollout
 
@@ -29,7 +31,7 @@ def finish(
     estimand: str,
     tables: Mapping[str, pd.DataFrame],
     settings: Mapping[str, Any],
-    more: tuple[check.HypothesisCheck, ...] = (),
+    more: tuple[HypothesisCheck, ...] = (),
 ) -> DidEstimate:
     """Checks against the same controls as the group-time effects, then the result."""
     cells, _ = identified_cells(data, options)
@@ -46,8 +48,9 @@ def finish(
     labels = [str(label) for label in cohort_labels(rollout, data)]
     periods = [str(label) for label in rollout.periods]
     gaps = contrasts(data, leads.cells)
+    before = pre_trends(data, leads, gaps, errors, context, seed=options.seed, more=more)
     checks = (
-        *check.trend_checks(data, leads, gaps, errors, context, more),
+        *before.checks,
         check.cluster_check(data, post, labels, what, rollout.cluster is None),
         check.control_check(data, post, np.ones(len(post)), periods, what),
         check.untestable_trends(context, options.conf_level),
@@ -59,7 +62,7 @@ def finish(
         estimand=estimand,
         outcome=outcome,
         checks=checks,
-        tables={**tables, "trends": raw_trends(rollout, data)},
+        tables={**tables, **before.tables, "trends": raw_trends(rollout, data)},
         settings={**options.settings(), **settings},
         n_clusters=data.n_clusters,
     )

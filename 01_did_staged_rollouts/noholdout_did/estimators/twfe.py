@@ -58,7 +58,7 @@ def coefficient(rollout: Rollout, data: Moments) -> Coefficient:
 
 def crv1(data: Moments, rollout: Rollout) -> float:
     """The usual small-sample factor of the variance; absorbed effects aren't counted."""
-    n, g = len(rollout.y), data.n_clusters
+    n, g = rollout.n_rows, data.n_clusters
     return g / (g - 1) * (n - 1) / max(n - 2, 1)
 
 

@@ -21,6 +21,7 @@ from noholdout_did.options import (
     require_no_covariates,
     require_sampling_inference,
 )
+from noholdout_did.pre_trends import pre_trends
 from noholdout_did.result import (
     DidEstimate,
     build,
@@ -125,8 +126,17 @@ def two_by_two(
     labels = cohort_labels(rollout, data)
     every = np.full(len(post), 1.0 / max(len(post), 1))
     names = [str(label) for label in rollout.periods]
+    before = pre_trends(
+        data,
+        leads,
+        contrasts(data, leads.cells),
+        errors,
+        context,
+        seed=options.seed,
+        target=effect,
+    )
     all_checks = (
-        *check.trend_checks(data, leads, contrasts(data, leads.cells), errors, context),
+        *before.checks,
         check.cluster_check(data, post, [str(x) for x in labels], what, rollout.cluster is None),
         check.control_check(data, post, every, names, what),
         check.untestable_trends(context, options.conf_level),
@@ -136,6 +146,7 @@ def two_by_two(
         "boxes": _box_table(means),
         "group_time": group_time_table(rollout, data, att, cells, errors, options),
         "event_study": event_table(data, att, cells, errors, options),
+        **before.tables,
         "trends": raw_trends(rollout, data),
     }
     last = period_label(rollout.periods, int(np.flatnonzero(view.after)[-1]))

@@ -71,8 +71,13 @@ def moments(
     n_periods: int,
     cluster: np.ndarray | None,
     weights: np.ndarray | None,
+    copies: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
 ) -> Moments:
     """Collect the sums.
+
+    ``copies`` and ``spread``: rows behind each entry and their sum of squared deviations from its
+    mean, shape ``(n,)``; without them entries are rows.
 
     Features of a cluster are its 2T sums: residuals from the cohort's period mean (the first T),
     and weights (the last T).
@@ -82,7 +87,9 @@ def moments(
     cohorts = np.flatnonzero(present)
     cohort = (np.cumsum(present) - 1)[launch]
     if cluster is None:
-        return _independent_rows(y, period, cohort, cohorts, n_periods, weights)
+        return _independent_rows(y, period, cohort, cohorts, n_periods, weights, copies, spread)
+    if weights is None:
+        weights = copies
     n_clusters = int(cluster.max()) + 1
     block, block_cluster, block_cohort = _blocks(cluster, cohort, n_clusters)
     total, weight = _block_sums(y, period, block, len(block_cluster), n_periods, weights)
@@ -168,19 +175,26 @@ def _independent_rows(
     cohorts: np.ndarray,
     n_periods: int,
     weights: np.ndarray | None,
+    copies: np.ndarray | None,
+    spread: np.ndarray | None,
 ) -> Moments:
-    """Each row is a cluster seen once, so the Gram matrices are diagonal in the period."""
+    """Each row is a cluster seen once, so the Gram matrices are diagonal in the period.
+
+    Entries that stand for several rows have no sampling weights.
+    """
     size = len(cohorts) * n_periods
     cell = cohort * n_periods + period
     w = np.ones_like(y) if weights is None else weights
-    total = np.bincount(cell, weights=w, minlength=size)
+    each = np.ones_like(y) if copies is None else copies.astype(float)
+    total = np.bincount(cell, weights=each * w, minlength=size)
     with np.errstate(invalid="ignore"):
-        mean = np.bincount(cell, weights=w * y, minlength=size) / total
+        mean = np.bincount(cell, weights=each * w * y, minlength=size) / total
     residual = w * (y - mean[cell])
+    around = each * residual**2 + (0.0 if spread is None else spread)
     squares = {
-        "rr": np.bincount(cell, weights=residual**2, minlength=size),
-        "rw": np.bincount(cell, weights=residual * w, minlength=size),
-        "ww": np.bincount(cell, weights=w**2, minlength=size),
+        "rr": np.bincount(cell, weights=around, minlength=size),
+        "rw": np.bincount(cell, weights=each * residual * w, minlength=size),
+        "ww": np.bincount(cell, weights=each * w**2, minlength=size),
     }
     by = {name: values.reshape(-1, n_periods) for name, values in squares.items()}
     gram = tuple(
@@ -192,7 +206,7 @@ def _independent_rows(
         )
         for c in range(len(cohorts))
     )
-    sizes = np.bincount(cohort, minlength=len(cohorts))
+    sizes = np.bincount(cohort, weights=copies, minlength=len(cohorts)).astype(np.int64)
     return Moments(
         launch=cohorts,
         mean=mean.reshape(-1, n_periods),
@@ -202,7 +216,7 @@ def _independent_rows(
         members=(),
         share_features=np.repeat([0.0, 1.0], n_periods),
         part_sizes=sizes,
-        n_clusters=len(y),
+        n_clusters=int(sizes.sum()),
         nested=True,
     )
 
