@@ -14,6 +14,12 @@ METHODS = ("did", "propensity", "rdd", "synthetic_control", "uplift")
 FEATURES = ["engagement_tier", "signup_week", "query_confidence"]
 N_USERS = 4_000
 
+# What no page, picture or command line may take for anything but text.
+SCRIPT = "<script>alert(1)</script>"
+IMAGE = "x\" onerror='alert(1)' <img src=x>"
+TEMPLATE = "{{ 7 * 7 }} ${HOME} $a_b$ </style>"
+HOSTILE = (SCRIPT, IMAGE, TEMPLATE)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -135,3 +141,23 @@ def _synthetic_control(telemetry: pd.DataFrame) -> Case:
         "start": str(upgraded["date"].min())[:10],
     }
     return Case("synthetic_control", panel.reset_index(drop=True), arguments)
+
+
+def hostile(method: str) -> Case:
+    """The method's case with every column and every text value of its frame made hostile."""
+    here = case(method)
+    frame = here.frame.copy()
+    names = {name: f"{name} {HOSTILE[j % 3]}" for j, name in enumerate(frame.columns)}
+    arguments = dict(here.arguments)
+    texts = [name for name in frame.columns if pd.api.types.is_string_dtype(frame[name])]
+    for name in texts:
+        if name != "date":
+            frame[name] = frame[name].astype(str) + f" {SCRIPT} $x_y$ {IMAGE}"
+    if "treated" in arguments:
+        arguments["treated"] = [f"{unit} {SCRIPT} $x_y$ {IMAGE}" for unit in arguments["treated"]]
+    for role, value in arguments.items():
+        if isinstance(value, list) and role != "treated":
+            arguments[role] = [names[v] for v in value]
+        elif isinstance(value, str) and value in names:
+            arguments[role] = names[value]
+    return replace(here, frame=frame.rename(columns=names), arguments=arguments)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,7 +32,7 @@ def deliver(
     if report:
         from noholdout.report import write_report
 
-        write_report(estimate, report)
+        write_report(estimate, report, shlex.join(["noholdout", *sys.argv[1:]]))
     if as_json:
         typer.echo(json.dumps(estimate.to_dict(), allow_nan=False, indent=2))
     else:

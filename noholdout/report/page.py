@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import base64
 import platform
-from dataclasses import dataclass
+import struct
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from noholdout_shared.errors import DataError
-from noholdout_shared.jsonable import jsonable, records
-from noholdout_shared.render import headline_rows
+from noholdout_shared.jsonable import jsonable
 
 from noholdout import __version__
 from noholdout.files import picture, require_folder
-from noholdout.report.words import (
-    VERDICT_WORDS,
-    answer_sentence,
-    label,
-    left_out,
-    value_text,
-    verdict_reasons,
-)
+from noholdout.report import words
+from noholdout.report.bar import interval_bar
+from noholdout.report.tables import calibration_table, split_tables
 
 if TYPE_CHECKING:
-    import pandas as pd
     from noholdout_shared.estimate import Estimate
 
-MAX_ROWS = 15
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn")
+WIDE = 2.0  # width over height from which a phone shows a picture larger, to be moved sideways
 
 
-@dataclass(frozen=True)
-class ShortTable:
-    """The first rows of a table as text, and how many rows it has."""
-
-    name: str
-    columns: list[str]
-    rows: list[list[str]]
-    length: int
-
-
-def write_report(estimate: Estimate, path: str | Path) -> None:
+def write_report(estimate: Estimate, path: str | Path, command: str | None = None) -> None:
     """Write the estimate as one HTML file that needs no network and no script.
 
     Parameters
@@ -52,6 +35,8 @@ def write_report(estimate: Estimate, path: str | Path) -> None:
         What a method found.
     path
         The file to write; its folder must exist.
+    command
+        The command line that made it, to stand on the page; passwords in it are blotted out.
 
     Raises
     ------
@@ -59,7 +44,7 @@ def write_report(estimate: Estimate, path: str | Path) -> None:
         The file can't be written.
     """
     require_folder(path)
-    text = render_report(estimate)
+    text = render_report(estimate, command)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -68,7 +53,7 @@ def write_report(estimate: Estimate, path: str | Path) -> None:
         ) from error
 
 
-def render_report(estimate: Estimate) -> str:
+def render_report(estimate: Estimate, command: str | None = None) -> str:
     """The page's HTML. The same estimate gives the same text: no clock times stand in it."""
     environment = Environment(
         loader=PackageLoader("noholdout.report"),
@@ -78,25 +63,45 @@ def render_report(estimate: Estimate) -> str:
         lstrip_blocks=True,
     )
     settings = jsonable(estimate.settings)
+    png = picture(estimate, "png")
+    moving, others = split_tables(estimate)
+    calibration = estimate.calibration
+    open_questions = [c for c in estimate.checks if c.status == "cannot-be-tested"]
     return environment.get_template("report.html").render(
         estimate=estimate,
-        answer=answer_sentence(estimate),
-        verdict_words=VERDICT_WORDS[estimate.verdict],
-        reasons=verdict_reasons(estimate),
-        untestable=[c for c in estimate.checks if c.status == "cannot-be-tested"],
-        facts=headline_rows(estimate),
-        picture=base64.b64encode(picture(estimate, "png")).decode(),
-        left_out=left_out(settings),
-        settings=[(label(name), value_text(value)) for name, value in settings.items()],
-        tables=[short_table(name, table) for name, table in estimate.tables.items()],
+        answer=words.answer_sentence(estimate),
+        bar=interval_bar(estimate),
+        tiles=words.tiles(estimate),
+        margin=words.margin_answer(estimate),
+        verdict_title=words.VERDICT_TITLES[estimate.verdict],
+        verdict_words=words.VERDICT_WORDS[estimate.verdict],
+        reasons=words.verdict_reasons(estimate),
+        untestable=open_questions,
+        checks=[
+            (c, estimate.measured(c.name))
+            for c in words.ordered_checks(estimate)
+            if c not in open_questions
+        ],
+        verdict_rate=estimate.measured("verdict"),
+        status_words=words.STATUS_WORDS,
+        tally=words.tally(estimate),
+        picture=base64.b64encode(png).decode(),
+        wide=_aspect(png) >= WIDE,
+        left_out=words.left_out(settings),
+        moving=moving,
+        others=others,
+        calibration=calibration,
+        calibration_table=None if calibration is None else calibration_table(calibration),
+        command=None if command is None else words.without_passwords(command),
+        settings=[(words.label(n), words.value_text(v)) for n, v in settings.items()],
         versions=versions(),
     )
 
 
-def short_table(name: str, table: pd.DataFrame) -> ShortTable:
-    """The table's first rows as text."""
-    rows = [[value_text(value) for value in row.values()] for row in records(table.head(MAX_ROWS))]
-    return ShortTable(label(name), [label(str(c)) for c in table.columns], rows, len(table))
+def _aspect(png: bytes) -> float:
+    """Width over height, from the header of a PNG."""
+    width, height = struct.unpack(">II", png[16:24])
+    return float(width / height)
 
 
 def versions() -> list[tuple[str, str]]:

@@ -24,6 +24,8 @@ RC: Any = {
     "savefig.dpi": 130,
     "savefig.bbox": "tight",
     "font.size": 10,
+    # A "$" in a user's column or unit is a dollar, not the beginning of a formula.
+    "text.parse_math": False,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -36,6 +38,15 @@ RC: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
+
+
+LONGEST_LABEL = 32
+
+
+def short_label(text: object, most: int = LONGEST_LABEL) -> str:
+    """A name from the data cut to what an axis has room for."""
+    plain = str(text)
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
 def house_style() -> AbstractContextManager[None]:

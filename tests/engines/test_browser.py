@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from method_cases import METHODS, case
+from method_cases import METHODS, case, hostile
 
 from noholdout.report import write_report
 
@@ -23,7 +23,8 @@ window.onload = () => {{
   const inside = document.getElementById("page").contentDocument;
   const picture = inside.querySelector("img");
   document.getElementById("found").textContent = [
-    inside.documentElement.scrollWidth, picture.naturalWidth, picture.clientWidth,
+    inside.documentElement.scrollWidth, picture.naturalWidth,
+    inside.querySelector("figure").clientWidth, inside.querySelectorAll("script, img").length,
     inside.defaultView.performance.getEntriesByType("resource")
       .filter(entry => !entry.name.startsWith("data:")).length,
   ].join(" ");
@@ -45,28 +46,32 @@ def visit(browser: str, page: Path, *flags: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.parametrize("names", ["plain", "hostile"])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_page_fits_a_phone_and_its_picture_shows(
-    method: str, browser: str, tmp_path: Path
+    method: str, names: str, browser: str, tmp_path: Path
 ) -> None:
-    write_report(case(method).run(), tmp_path / "report.html")
+    here = case(method) if names == "plain" else hostile(method)
+    write_report(here.run(margin=0.01), tmp_path / "report.html", "noholdout <script>" + 90 * "x")
     page = (tmp_path / "report.html").read_text("utf-8")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.format(width=PHONE, page=html.escape(page)), "utf-8")
     shown = visit(browser, frame, "--dump-dom")
-    numbers = re.search(r'<pre id="found">(\d+) (\d+) (\d+) (\d+)</pre>', shown)
+    numbers = re.search(r'<pre id="found">(\d+) (\d+) (\d+) (\d+) (\d+)</pre>', shown)
     assert numbers is not None, shown[-2000:]
-    width, picture, drawn, requests = map(int, numbers.groups())
+    width, picture, frame_width, elements, requests = map(int, numbers.groups())
     assert width <= PHONE
     assert picture > 400
-    assert 250 < drawn < PHONE
+    assert 250 < frame_width < PHONE  # a wide picture is moved sideways within its frame
+    assert elements == 1  # the picture, and no script
     assert requests == 0
 
 
-def test_the_page_differs_in_the_dark_and_prints(browser: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_the_page_differs_in_the_dark_and_prints(method: str, browser: str, tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    write_report(case("did").run(), tmp_path / "report.html")
+    write_report(case(method).run(), tmp_path / "report.html")
     corners = []
     for name, flags in (("light", []), ("dark", ["--blink-settings=preferredColorScheme=0"])):
         shot = tmp_path / f"{name}.png"
