@@ -6,7 +6,9 @@ from noholdout_synthetic_control.estimators.classic import classic
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
 from noholdout_synthetic_control.estimators.interrupted import interrupted
+from noholdout_synthetic_control.estimators.staggered import staggered
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
+from noholdout_synthetic_control.monitor import monitor
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 __all__ = [
@@ -17,5 +19,7 @@ __all__ = [
     "augmented",
     "did",
     "interrupted",
+    "monitor",
+    "staggered",
     "SyntheticControlEstimate",
 ]

@@ -15,6 +15,7 @@ from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
 from noholdout_synthetic_control.estimators.every import every
 from noholdout_synthetic_control.estimators.interrupted import interrupted
+from noholdout_synthetic_control.estimators.staggered import StaggeredEstimator, staggered
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
 from noholdout_synthetic_control.metrics import several, wanted_metrics
@@ -34,8 +35,9 @@ def estimate(
     outcome: str | Sequence[str],
     unit: str,
     time: str,
-    treated: Sequence[Any],
-    start: Any,
+    treated: Sequence[Any] | None = None,
+    start: Any = None,
+    first_treated: str | None = None,
     denominator: str | None = None,
     estimator: EstimatorName = "demeaned",
     solver: Solver = "exact",
@@ -76,6 +78,10 @@ def estimate(
         The units that got the launch, as they stand in ``unit``.
     start
         The first treated period, as it stands in ``time``.
+    first_treated
+        In place of ``treated`` and ``start`` when units got the launch at different times: column
+        of each unit's first treated period, empty for never. Each cohort gets a twin of its own
+        from the never-treated units (:func:`noholdout_synthetic_control.staggered`).
     denominator
         Column by which a single outcome is divided: the sum of one over the sum of the other.
     estimator
@@ -130,7 +136,10 @@ def estimate(
     check_choice("estimator", estimator, ESTIMATORS)
     if jobs < 1:
         raise DataError(f"jobs is {jobs}.", "", "Use 1 or more.")
+    require_one_launch(treated, start, first_treated)
     metrics = wanted_metrics(data, outcome, denominator)
+    if first_treated is not None:
+        refuse_in_stages(estimator, len(metrics), metrics[0].denominator, arguments)
     if len(metrics) > 1 or metrics[0].denominator is not None:
         return several(data, metrics, estimate, arguments)
     outcome = metrics[0].name
@@ -146,6 +155,17 @@ def estimate(
         "margin": margin,
         "seed": seed,
     }
+    if first_treated is not None:
+        return staggered(
+            data,
+            outcome=outcome,
+            unit=unit,
+            time=time,
+            first_treated=first_treated,
+            estimator=estimator,  # type: ignore[arg-type]  # refused above
+            block=block,
+            **options,
+        )
     columns: dict[str, Any] = {
         "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
     }  # fmt: skip
@@ -188,6 +208,43 @@ def estimate(
     if estimator == "classic":
         return classic(data, **columns, predictors=predictors, importance=importance, **options)
     return BY_PERIOD[estimator](data, **columns, **options)
+
+
+def require_one_launch(treated: Any, start: Any, first_treated: str | None) -> None:
+    """Raise a DataError unless the launch is given in exactly one of the two ways."""
+    if first_treated is not None and treated is None and start is None:
+        return
+    if first_treated is None and treated is not None and start is not None:
+        return
+    given = {"treated": treated, "start": start, "first_treated": first_treated}
+    named = [name for name, value in given.items() if value is not None]
+    raise DataError(
+        f"The launch is given by {' and '.join(named) or 'nothing'}.",
+        "Who got it and when must be said in one way.",
+        "Give treated and start (one launch), or first_treated (a column: several launches).",
+    )
+
+
+def refuse_in_stages(
+    estimator: str, metrics: int, denominator: str | None, arguments: dict[str, Any]
+) -> None:
+    """Raise a DataError for what doesn't work with launches at different times."""
+    if metrics > 1 or denominator is not None:
+        raise DataError(
+            "first_treated was given with several metrics or a ratio.",
+            "Launches at different times are answered one column at a time.",
+            "Name one outcome; divide a ratio beforehand.",
+        )
+    if estimator not in get_args(StaggeredEstimator):
+        raise DataError(
+            f"estimator {estimator!r} was asked with first_treated.",
+            "",
+            f"Use one of: {', '.join(get_args(StaggeredEstimator))}.",
+        )
+    by_default = {name: not arguments[name] for name in ("predictors", "covariates", "importance")}
+    refuse_unused(estimator, {**by_default, "replicates": arguments["replicates"] is None})
+    if arguments["block"] is not None and estimator not in IN_BLOCKS:
+        refuse_unused(estimator, {"block": False})
 
 
 def refuse_unused(estimator: str, by_default: dict[str, bool]) -> None:

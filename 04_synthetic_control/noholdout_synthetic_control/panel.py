@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,13 @@ from noholdout_shared.errors import DesignError
 from noholdout_shared.input import Missing
 
 from noholdout_synthetic_control.cells import Cells, read_table, settle_cells, unit_groups
-from noholdout_synthetic_control.timing import is_daily, launch_index, match_treated, shown
+from noholdout_synthetic_control.timing import (
+    adoptions,
+    is_daily,
+    launch_index,
+    match_treated,
+    shown,
+)
 
 WEEK = 7
 WEEKS_FOR_BLOCKS = 6
@@ -131,29 +137,104 @@ def balanced(
         table.total > 0, treated, table.units, table.times, unit, time, missing
     )
     groups, group_labels = unit_groups(table, cluster, unit)
-    index = np.ix_(keep_units, keep_times)
-    panel = Panel(
+    panel = cut_panel(table, keep_units, keep_times, treated, first, dropped)
+    if groups is not None:
+        panel = replace(panel, groups=groups[keep_units], group_labels=group_labels)
+    require_design(panel.treated, panel.times, panel.n_pre, time, start)
+    if panel.treated.all() and donors_needed:
+        raise no_donor_complete()
+    return panel
+
+
+def cut_panel(
+    table: Cells,
+    units: np.ndarray,
+    times: np.ndarray,
+    treated: np.ndarray,
+    first: int,
+    dropped: dict[str, Any],
+) -> Panel:
+    """The panel of the units and times that are kept (boolean masks), without groups."""
+    index = np.ix_(units, times)
+    return Panel(
         outcomes=table.outcomes[index],
         counts=table.total[index] if table.sized else None,
-        units=table.units[keep_units],
-        times=table.times[keep_times],
-        treated=treated[keep_units],
-        n_pre=int(keep_times[:first].sum()),
-        groups=None if groups is None else groups[keep_units],
-        group_labels=group_labels,
+        units=table.units[units],
+        times=table.times[times],
+        treated=treated[units],
+        n_pre=int(times[:first].sum()),
+        groups=None,
+        group_labels=None,
         rows=int(table.rows[index].sum()),
         proportion=table.proportion,
         daily=is_daily(table.times),
         settings={**table.settings, **dropped, "launch": table.times[first]},
     )
-    require_design(panel.treated, panel.times, panel.n_pre, time, start)
-    if panel.treated.all() and donors_needed:
+
+
+def no_donor_complete() -> DesignError:
+    """Every donor went for its gaps."""
+    return DesignError(
+        "No donor is left: every one lacks a period.",
+        "A synthetic control is built from complete paths.",
+        "Use longer periods (weeks instead of days), or fill the gaps.",
+    )
+
+
+def read_cohorts(
+    data: Any,
+    *,
+    outcome: str,
+    unit: str,
+    time: str,
+    first_treated: str,
+    weights: str | None = None,
+    cell_mean: bool = False,
+    missing: Missing = "refuse",
+) -> tuple[Panel, ...]:
+    """One panel a cohort (the units that got the launch in the same period), in order of time.
+
+    Each holds its cohort and the never-treated units, which are the donors of all; units of other
+    cohorts are in neither. All panels have the same periods. Units treated in every period are
+    left out and counted.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_panel`; a unit with two launches.
+    DesignError
+        No unit was ever treated, or none never; a cohort with one period before its launch.
+    """
+    table = read_table(
+        data, outcome, unit, time, weights=weights, more=[first_treated],
+        may_be_empty=[first_treated], cell_mean=cell_mean, missing=missing,
+    )  # fmt: skip
+    rows, codes_ = table.frame[first_treated], table.unit_codes
+    place, counted = adoptions(rows, codes_, table.units, table.times, first_treated)
+    never, always = place == table.times.size, place == 0
+    reached = ~never & ~always
+    if not reached.any():
         raise DesignError(
-            "No donor is left: every one lacks a period.",
-            "A synthetic control is built from complete paths.",
-            "Use longer periods (weeks instead of days), or fill the gaps.",
+            f"No unit of {unit!r} got the launch within the data.",
+            "",
+            f"Check {first_treated!r}: it holds each unit's first treated period.",
         )
-    return panel
+    if not never.any():
+        raise no_donor_left(table.units.size, unit)
+    keep_units, keep_times, dropped = settle_cells(
+        (table.total > 0) | always[:, None], reached, table.units, table.times, unit, time, missing
+    )
+    if not (keep_units & never).any():
+        raise no_donor_complete()
+    kinds = {"units_" + name: number for name, number in counted.items()}
+    dropped |= kinds | {"units_always_treated": int(always.sum())}
+    panels = []
+    for first in np.unique(place[reached & keep_units]):
+        members = keep_units & (never | (place == first))
+        panel = cut_panel(table, members, keep_times, place == first, int(first), dropped)
+        require_design(panel.treated, panel.times, panel.n_pre, time, shown(table.times[first]))
+        panels.append(panel)
+    return tuple(panels)
 
 
 def require_design(

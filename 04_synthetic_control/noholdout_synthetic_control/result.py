@@ -20,7 +20,10 @@ class SyntheticControlEstimate(Estimate):
     ``leave_one_out`` (unit, estimate), ``intervals`` (inference, estimate, std_error, conf_low,
     conf_high, df), ``estimators`` (estimator, estimate, std_error, conf_low, conf_high),
     ``placebo_gaps`` (unit, time, gap) and, in a region's launch, ``placebo_regions`` (region, gap,
-    rmspe_ratio).
+    rmspe_ratio). With launches at different times ``path`` and the gaps are in time since the
+    launch, and there are ``cohorts`` (start, units, share, estimate, std_error, conf_low,
+    conf_high), ``event_time`` (event_time, cohorts, units, estimate, std_error, conf_low,
+    conf_high) and ``cohort_weights`` (start, unit, weight).
     """
 
     def plot(self, ax: Axes | None = None) -> Axes:

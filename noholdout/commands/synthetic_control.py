@@ -18,9 +18,15 @@ def synthetic_control(
     unit: opt.Unit,
     time: opt.Time,
     treated: Annotated[
-        list[str], typer.Option(help="A unit that got the launch; repeat it for several.")
-    ],
-    start: Annotated[str, typer.Option(help="First treated period, as in the time column.")],
+        list[str] | None, typer.Option(help="A unit that got the launch; repeat it for several.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="First treated period, as in the time column.")
+    ] = None,
+    first_treated: Annotated[
+        str | None,
+        typer.Option(help="Instead of both: column of each unit's first treated period."),
+    ] = None,
     denominator: Annotated[
         str | None, typer.Option(help="Column that divides the outcome: sum over sum.")
     ] = None,
@@ -89,8 +95,9 @@ def synthetic_control(
         outcome=several if len(several) > 1 else outcome,
         unit=unit,
         time=time,
-        treated=treated,
+        treated=treated or None,
         start=start,
+        first_treated=first_treated,
         denominator=denominator,
         estimator=estimator,
         solver=solver,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from noholdout_shared.checks import Check, judge
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from noholdout_shared.checks import Check, HypothesisCheck, judge
 
 from noholdout_synthetic_control.checks.donors import (
     contaminated_donors,
@@ -25,21 +29,36 @@ from noholdout_synthetic_control.checks.limits import (
     same_ruler,
     treated_only_shock,
 )
+from noholdout_synthetic_control.timing import shown
 
-__all__ = ["Evidence", "all_checks"]
+__all__ = ["Evidence", "all_checks", "staggered_checks"]
+
+SEVERITIES = ("cannot-be-tested", "pass", "caution", "fail")
 
 
 def all_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check, hypothesis tests judged as one family."""
+    return (
+        # Against sampling alone: what the interval allows for can't also excuse it.
+        *judge(hypotheses(evidence), evidence.uncertainty.sampling_error),
+        *by_size(evidence),
+        *unknowable(evidence),
+    )
+
+
+def hypotheses(evidence: Evidence) -> list[HypothesisCheck]:
+    """The tests of one launch, not judged yet."""
     tests = [pre_fit(evidence), donor_similarity(evidence), contaminated_donors(evidence)]
     backdated = backdate(evidence)
     if backdated is not None:
         tests.append(in_time_placebo(evidence, backdated))
         tests.append(launch_week_shock(evidence, backdated))
-    known = [t for t in tests if t is not None]
+    return [t for t in tests if t is not None]
+
+
+def by_size(evidence: Evidence) -> tuple[Check, ...]:
+    """The checks of one launch that are judged by size."""
     return (
-        # Against sampling alone: what the interval allows for can't also excuse it.
-        *judge(known, evidence.uncertainty.sampling_error),
         convex_hull(evidence),
         donor_pool(evidence),
         short_history(evidence),
@@ -47,6 +66,37 @@ def all_checks(evidence: Evidence) -> tuple[Check, ...]:
         leaning(evidence),
         *unique_weights(evidence),
         placebo_resolution(evidence),
-        treated_only_shock(evidence),
-        same_ruler(evidence),
     )
+
+
+def unknowable(evidence: Evidence) -> tuple[Check, ...]:
+    """What no panel can show."""
+    return treated_only_shock(evidence), same_ruler(evidence)
+
+
+def staggered_checks(
+    evidences: Sequence[Evidence], shares: np.ndarray, overall: Evidence
+) -> tuple[Check, ...]:
+    """The checks of every cohort as one family; of each name the worst, its launch named.
+
+    A cohort's violation biases the average by its share only.
+    """
+    tests, launches = [], []
+    for evidence, share in zip(evidences, shares, strict=True):
+        for test in hypotheses(evidence):
+            tests.append(replace(test, bias=test.bias * float(share)))
+            launches.append(evidence)
+    judged = list(judge(tests, overall.uncertainty.sampling_error))
+    for evidence in evidences:
+        found = by_size(evidence)
+        judged += found
+        launches += [evidence] * len(found)
+    worst: dict[str, tuple[tuple[int, float], Check]] = {}
+    for check, evidence in zip(judged, launches, strict=True):
+        p_value = 1.0 if np.isnan(check.p_value) else check.p_value
+        rank = (-SEVERITIES.index(check.status), p_value)
+        launch = shown(evidence.panel.settings["launch"])
+        named = replace(check, message=f"Launch at {launch}: {check.message}")
+        if check.name not in worst or rank < worst[check.name][0]:
+            worst[check.name] = (rank, named)
+    return (*(check for _, check in worst.values()), *unknowable(overall))

@@ -13,6 +13,7 @@ from noholdout_shared.render import effect_text
 from noholdout_synthetic_control.checks import Evidence, all_checks
 from noholdout_synthetic_control.estimators.study import (
     INFERENCES,
+    Analysis,
     Build,
     InferenceName,
     Options,
@@ -109,22 +110,8 @@ def assemble(
     reference = analysis.reference(study.design)
     smallest = 1 / (1 + len(reference.fits))
     ratio = float(rmspe_ratio(fit.gap, panel.n_pre))
-    evidence = Evidence(
-        panel=panel,
-        fit=fit,
-        placebos=analysis.placebos,
-        regions=analysis.regions,
-        uncertainty=uncertainty,
-        signs=analysis.signs,
-        noise=study.noise,
-        build=build if backdates else None,
-        design=study.design,
-        dropped=dropped,
-        block=settings["block"],
-        smallest_p=smallest,
-        conf_low=low,
-        conf_high=high,
-        unique=unique,
+    evidence = gather(
+        study, analysis, dropped, settings["block"], build if backdates else None, unique
     )
     n_treated = int(panel.treated.sum()) * (panel.times.size - panel.n_pre)
     return SyntheticControlEstimate(
@@ -167,6 +154,35 @@ def assemble(
         df=uncertainty.df,
         proportion=panel.proportion,
         margin=options.get("margin"),
+    )
+
+
+def gather(
+    study: Study,
+    analysis: Analysis,
+    dropped: np.ndarray,
+    block: int,
+    build: Build | None,
+    unique: bool = True,
+) -> Evidence:
+    """What the checks look at; ``build`` is ``None`` for a fit that has no earlier launch."""
+    low, high, _ = analysis.uncertainty.bounds(analysis.fit.effect, study.conf_level)
+    return Evidence(
+        panel=study.panel,
+        fit=analysis.fit,
+        placebos=analysis.placebos,
+        regions=analysis.regions,
+        uncertainty=analysis.uncertainty,
+        signs=analysis.signs,
+        noise=study.noise,
+        build=build,
+        design=study.design,
+        dropped=dropped,
+        block=block,
+        smallest_p=1 / (1 + len(analysis.reference(study.design).fits)),
+        conf_low=low,
+        conf_high=high,
+        unique=unique,
     )
 
 

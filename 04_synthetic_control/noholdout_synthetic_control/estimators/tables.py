@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.inference import critical_value
 
 from noholdout_synthetic_control.estimators.study import Analysis, Build, Study
-from noholdout_synthetic_control.inference import Placebos
+from noholdout_synthetic_control.inference import Placebos, Uncertainty, rmspe_ratio
+
+if TYPE_CHECKING:
+    from noholdout_synthetic_control.estimators.staggered import Stack
 
 
 def build_tables(
@@ -91,4 +95,143 @@ def estimators_table(
     for name, build in foils.items():
         other = study.analyse(build, every_placebo=False)
         rows.append({"estimator": name, **study.row(other.fit.effect, other.uncertainty)})
+    return pd.DataFrame(rows)
+
+
+def staggered_tables(
+    stack: Stack,
+    foil: Stack,
+    design: str,
+    found: Uncertainty,
+    dropped: Sequence[np.ndarray],
+    method: str,
+) -> tuple[dict[str, pd.DataFrame], np.ndarray, np.ndarray]:
+    """The frames of several launches, the gap and the placebo gaps in common event time.
+
+    ``path`` and the gaps cover the event times that every cohort has.
+    """
+    panels = [study.panel for study in stack.studies]
+    labels, shares = panels[0].units[panels[0].donors], stack.shares
+    starts = stack.starts()
+    before, after = min(starts), min(panels[0].times.size - start for start in starts)
+    events = np.arange(-before, after)
+
+    def align(paths: list[np.ndarray]) -> np.ndarray:
+        cut = [p[..., s - before : s + after] for p, s in zip(paths, starts, strict=True)]
+        return np.asarray(sum(share * path for share, path in zip(shares, cut, strict=True)))
+
+    gap = align([a.fit.gap for a in stack.analyses])
+    observed = align([p.target @ p.outcomes for p in panels])
+    placebo_gaps = align([a.placebos.gaps for a in stack.analyses])
+    by_event = event_table(stack, design, found, level := stack.studies[0].conf_level)
+    band = by_event.set_index("event_time").loc[events]
+    effects = sum(s * a.placebos.effects for s, a in zip(shares, stack.analyses, strict=True))
+    shown_labels = labels[: placebo_gaps.shape[0]]
+    weights = np.array([a.fit.weights for a in stack.analyses])
+    launches = [panel.settings["launch"] for panel in panels]
+    return (
+        {
+            "weights": pd.DataFrame({"unit": labels, "weight": shares @ weights}),
+            "path": pd.DataFrame(
+                {
+                    "time": events,
+                    "observed": observed,
+                    "synthetic": observed - gap,
+                    "gap": gap,
+                    "conf_low": band["conf_low"].to_numpy(),
+                    "conf_high": band["conf_high"].to_numpy(),
+                }
+            ),
+            "event_time": by_event,
+            "cohorts": cohort_table(stack),
+            "cohort_weights": pd.DataFrame(
+                {
+                    "start": np.repeat(launches, labels.size),
+                    "unit": np.tile(labels, len(panels)),
+                    "weight": weights.reshape(-1),
+                }
+            ),
+            "placebos": pd.DataFrame(
+                {
+                    "unit": shown_labels,
+                    "gap": effects,
+                    "rmspe_ratio": rmspe_ratio(placebo_gaps, before),
+                }
+            ),
+            "placebo_gaps": pd.DataFrame(
+                {
+                    "unit": np.repeat(shown_labels, events.size),
+                    "time": np.tile(events, shown_labels.size),
+                    "gap": placebo_gaps.reshape(-1),
+                }
+            ),
+            "leave_one_out": pd.DataFrame({"unit": labels, "estimate": shares @ np.array(dropped)}),
+            "intervals": interval_rows(stack, design, found, level),
+            "estimators": pd.DataFrame(
+                [
+                    {"estimator": name, **one_row(*which.measure(design), level)}
+                    for name, which in ((method, stack), ("did", foil))
+                ]
+            ),
+        },
+        gap,
+        placebo_gaps,
+    )
+
+
+def one_row(effect: float, found: Uncertainty, level: float) -> dict[str, float]:
+    """Estimate, standard error, interval and degrees of freedom."""
+    low, high, _ = found.bounds(effect, level)
+    return {
+        "estimate": effect,
+        "std_error": found.std_error,
+        "conf_low": low,
+        "conf_high": high,
+        "df": found.df,
+    }
+
+
+def interval_rows(stack: Stack, design: str, found: Uncertainty, level: float) -> pd.DataFrame:
+    """The interval by design first, then by the other inference."""
+    effect, _ = stack.measure(design)
+    rows = [{"inference": design, **one_row(effect, found, level)}]
+    for name in ("placebo", "jackknife"):
+        if name != design:
+            rows.append({"inference": name, **one_row(*stack.measure(name), level)})
+    return pd.DataFrame(rows)
+
+
+def event_table(stack: Stack, design: str, found: Uncertainty, level: float) -> pd.DataFrame:
+    """The average gap at each time since the launch, over the cohorts seen then."""
+    periods = stack.studies[0].panel.times.size
+    starts = np.array(stack.starts())
+    sizes = np.array([study.panel.treated.sum() for study in stack.studies])
+    rows = []
+    for event in range(-int(starts.max()), periods - int(starts.min())):
+        effect, error = stack.measure(design, event)
+        if event >= 0:
+            error = error.allowing(found.allowance, 0)
+        seen = (starts + event >= 0) & (starts + event < periods)
+        row = one_row(effect, error, level)
+        row.pop("df")
+        rows.append(
+            {
+                "event_time": event,
+                "cohorts": int(seen.sum()),
+                "units": int(sizes[seen].sum()),
+                **row,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cohort_table(stack: Stack) -> pd.DataFrame:
+    """Each cohort's own effect, by its own design's inference, and its share of the average."""
+    rows = []
+    for study, analysis, share in zip(stack.studies, stack.analyses, stack.shares, strict=True):
+        row = study.row(analysis.fit.effect, analysis.uncertainty)
+        row.pop("df")
+        launch = study.panel.settings["launch"]
+        units = int(study.panel.treated.sum())
+        rows.append({"start": launch, "units": units, "share": share, **row})
     return pd.DataFrame(rows)
