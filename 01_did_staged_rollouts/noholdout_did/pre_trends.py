@@ -123,7 +123,10 @@ def _family(
     if not one:
         return None
     single = np.hstack([t.weights for t in one])
-    _, df = std_errors(data, gaps.combine(single), errors)
+    se, df = std_errors(data, gaps.combine(single), errors)
+    # Where some lead never varies there is no joint distribution to draw from.
+    if np.isnan(se).any() or np.isnan(std_errors(data, gaps, errors)[0]).any():
+        return None
     share = np.array([SHARES[t.check.name] for t in found])
     tests = pre_tests(covariance, single, joint, share, float(df.min()))
     drawn = draw_gaps(covariance, tests.df, np.random.default_rng(seed))
@@ -158,8 +161,6 @@ def _power(
         both = covariance_parts(data, stack([gaps, target]), errors).sum(axis=0)
         pull = np.linalg.pinv(covariance, hermitian=True) @ both[:-1, -1]
     pooled = np.column_stack([mean_weights(leads, leads.lag == k) for k in np.unique(leads.lag)])
-    spread = np.einsum("km,kl,lm->m", pooled, covariance, pooled)
-    pooled = pooled[:, spread > 1e-12 * spread.max()]
     even = np.full(pooled.shape[1], 1.0 / pooled.shape[1])
     any_lead = pre_tests(covariance, pooled, None, even, tests.df)
     rows = []

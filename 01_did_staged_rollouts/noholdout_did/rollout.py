@@ -84,8 +84,11 @@ class Rollout:
 
     @property
     def n_treated_rows(self) -> int:
-        treated = self.period >= self.launch
-        return int(treated.sum() if self.copies is None else self.copies[treated].sum())
+        return self.count(self.period >= self.launch)
+
+    def count(self, chosen: np.ndarray) -> int:
+        """Rows behind the chosen entries; ``chosen`` is boolean, shape ``(n,)``."""
+        return int(chosen.sum() if self.copies is None else self.copies[chosen].sum())
 
 
 def read_rollout(
@@ -224,14 +227,20 @@ def _columns(
 
 
 def _plain_codes(values: pd.Series) -> np.ndarray:
-    """Codes 0 to G-1 in any order."""
+    """Codes 0 to G-1, in the values' order where they have one.
+
+    The bootstrap's multipliers go by code: a sorted one doesn't depend on the order of rows.
+    """
     if values.dtype.kind in "iu":
         # Whole numbers that leave no gaps are codes already, but for where they start.
         plain = values.to_numpy(dtype=np.int64)
         shifted = plain - plain.min()
         if shifted.max() < len(plain) and (np.bincount(shifted) > 0).all():
             return shifted
-    return pd.factorize(values)[0].astype(np.int64)
+    try:
+        return pd.factorize(values, sort=True)[0].astype(np.int64)
+    except TypeError:
+        return pd.factorize(values)[0].astype(np.int64)
 
 
 def _count_launches(

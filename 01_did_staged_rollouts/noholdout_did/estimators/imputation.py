@@ -92,9 +92,9 @@ def imputed_effects(
         columns.append(average.row_weight * left)
     settings: dict[str, int | str] = {
         "fixed_effects": names,
-        "rows_fitted_untreated": int(clean.sum()),
-        "rows_imputed": int(used.sum()),
-        "treated_rows_without_prediction_dropped": int((treated & ~used).sum()),
+        "rows_fitted_untreated": rollout.count(clean),
+        "rows_imputed": rollout.count(used),
+        "treated_rows_without_prediction_dropped": rollout.count(treated & ~used),
     }
     return ImputedEffects(np.array(values), np.column_stack(columns), event_times, settings)
 
