@@ -6,55 +6,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.checks import Check, judge
-from noholdout_shared.inference import influence_std_error, smallest_effect
 from noholdout_shared.input import is_proportion
 
 from noholdout_uplift import calibration, policy, shipped, tables
-from noholdout_uplift import checks as look
+from noholdout_uplift.checks import all_checks
+from noholdout_uplift.contest import Contest, side_by_side
 from noholdout_uplift.decision import Decision, decide, optimism_table, with_guardrails
 from noholdout_uplift.estimators.choices import LEARNER_NAMES, make_learner
 from noholdout_uplift.folds import cross_fitted_means
 from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.optimism import in_sample_top
+from noholdout_uplift.options import DEFAULT_LEARNER, Options, check_options
 from noholdout_uplift.preparation import Prepared, prepare
-from noholdout_uplift.ranking_steps import (
-    Judged,
-    Options,
-    Ranked,
-    check_options,
-    judge_ranking,
-    rank_users,
-)
+from noholdout_uplift.ranking_steps import Judged, Ranked, judge_ranking, make_judges, rank_users
 from noholdout_uplift.result import UpliftEstimate
+
+OWN = "own score"
 
 
 def analyse(data: Any, options: Options) -> UpliftEstimate:
     """Validate, rank, judge, decide, check, assemble."""
     draws = check_options(options)
-    ready = prepare(
-        data,
-        outcome_column=options.outcome,
-        treatment=options.treatment,
-        features=options.features,
-        propensity=options.propensity,
-        cluster=options.cluster,
-        weights=options.weights,
-        cost=options.cost,
-        current=options.current,
-        guardrails=options.guardrails,
-        slices=options.slices,
-        missing=options.missing,
-    )
-    ranked = rank_users(ready, options)
+    ready = prepare(data, options)
+    judges = make_judges(ready, options)
+    ranked = rank_users(ready, judges, options.headline, options)
     judged = judge_ranking(ranked, options, draws)
-    naive = in_sample_top(
-        *ready.arms,
-        ranked.propensity,
-        make_learner(options.learner, options.model, options.seed),
-        options.fraction,
-        ready.weight,
-    )
+    if ready.own is None:
+        naive = in_sample_top(ready, judges.propensity, options.headline, options)
+    else:
+        naive = ready.own.in_sample
     current = None if ready.current is None else ready.current[ranked.used]
     rules = policy.make_rules(ranked.rows, options.fraction, options.budget, current)
     compared = policy.contrasts(ranked.rows, rules)
@@ -73,7 +53,11 @@ def analyse(data: Any, options: Options) -> UpliftEstimate:
     }
     if "guardrails" in described:
         decision = with_guardrails(decision, described["guardrails"], options.conf_level)
-    return _assemble(ready, ranked, judged, decision, described, naive, options, draws)
+    contest = None
+    if options.learner == "all":
+        contest = side_by_side(ready, ranked, options)
+        described |= {"estimators": contest.estimators, "comparisons": contest.comparisons}
+    return _assemble(ready, ranked, judged, decision, contest, described, naive, options, draws)
 
 
 def _metric(judged: Judged, name: str) -> tuple[float, float]:
@@ -85,27 +69,34 @@ def _describing_tables(
     ready: Prepared, ranked: Ranked, judged: Judged, options: Options
 ) -> dict[str, pd.DataFrame]:
     rows = ranked.rows
-    weight = np.ones(ranked.fold.size) if ready.weight is None else ready.weight
-    return {
+    found = {
         "metrics": tables.metrics_table(judged.metrics.values, judged.metric_errors, rows),
         "deciles": tables.deciles_table(rows),
-        "qini": tables.qini_table(rows),
-        "toc": tables.toc_table(rows),
+        "qini": tables.qini_table(rows, options.seed),
+        "toc": tables.toc_table(rows, options.seed),
         "calibration": calibration.calibration_table(rows),
         "sorted_groups": calibration.sorted_groups_table(rows),
-        "segments": tables.segments_table(
+    }
+    if options.features:
+        weight = np.ones(ranked.used.size) if ready.weight is None else ready.weight
+        found["segments"] = tables.segments_table(
             ready.frame,
             list(options.features),
-            ranked.aipw.effect,
+            ranked.judges.aipw.effect,
             ranked.score,
             weight,
             ready.clusters,
             rows,
-        ),
-        "profile": tables.profile_table(
-            ready.matrix, ready.names, ranked.score, ranked.fold, weight
-        ),
-    }
+        )
+        fold = np.zeros_like(ranked.judges.fold) if ready.own else ranked.judges.fold
+        found["profile"] = tables.profile_table(
+            ready.matrix[:, : ready.profiled],
+            ready.names[: ready.profiled],
+            ranked.score,
+            fold,
+            weight,
+        )
+    return found
 
 
 def _deciding_tables(
@@ -123,10 +114,15 @@ def _deciding_tables(
         "policy": policy.policy_table(rows, rules),
         "contrasts": policy.contrasts_table(rows, compared, decision.lower),
         "optimism": optimism_table(
-            rows, rules, naive, float(judged.headline.values[0]), _metric(judged, "ate")[0]
+            rows,
+            rules,
+            ranked.judges.fold[ranked.used],
+            naive,
+            float(judged.headline.values[0]),
+            _metric(judged, "ate")[0],
         ),
     }
-    costs = policy.cost_table(rows)
+    costs = policy.cost_table(rows, options.seed)
     if costs is not None:
         found["costs"] = costs
     rule = decision.rule or f"top-{100 * options.fraction:g}%"
@@ -150,53 +146,11 @@ def _deciding_tables(
 def _guardrail_scores(
     ready: Prepared, ranked: Ranked, values: np.ndarray, options: Options
 ) -> np.ndarray:
-    model = make_learner("t", options.model, options.seed)
+    model, judges = make_learner("t", options.model, options.seed), ranked.judges
     means = cross_fitted_means(
-        ready.matrix, values, ready.treatment, ranked.fold, model, ready.weight
+        ready.matrix, values, ready.treatment, judges.fold, model, ready.weight
     )
-    return aipw_scores(values, ready.treatment, ranked.propensity, *means).effect[ranked.used]
-
-
-def _checks(
-    ready: Prepared, ranked: Ranked, judged: Judged, naive: float, options: Options
-) -> tuple[Check, ...]:
-    rows, top = ranked.rows, ranked.top * ranked.rows.weight
-    proportion = is_proportion(ready.outcome)
-    effect = float(judged.headline.values[0])
-    found: list[Check] = []
-    if ready.assignment == "estimated":
-        found.append(
-            look.unmeasured_confounding(effect, judged.shown.std_error, proportion, options)
-        )
-    else:
-        assignment = look.randomised_assignment(
-            *ready.arms,
-            ranked.propensity,
-            ready.assignment == "given",
-            ready.weight,
-            ready.clusters,
-            ranked.means,
-            ranked.top_everywhere,
-        )
-        found.extend(judge([assignment], judged.shown.std_error))
-    gap_error = influence_std_error(
-        judged.headline.psi[:, 0] - judged.metrics.psi[:, 0], rows.clusters
-    )
-    average = float(rows.share @ rows.score) / rows.score.size
-    found += [
-        look.overlap(ranked.propensity),
-        look.held_out_scores(effect, naive, proportion, options.fraction),
-        look.enough_data(
-            ranked.top,
-            ready.treatment[ranked.used],
-            options.fraction,
-            float(rows.score @ top / top.sum()) - average,
-            smallest_effect(gap_error, options.conf_level, rows.df),
-            proportion,
-        ),
-        look.no_interference(effect, proportion, options.treatment),
-    ]
-    return tuple(found)
+    return aipw_scores(values, ready.treatment, judges.propensity, *means).effect[ranked.used]
 
 
 def _assemble(
@@ -204,15 +158,17 @@ def _assemble(
     ranked: Ranked,
     judged: Judged,
     decision: Decision,
+    contest: Contest | None,
     described: dict[str, pd.DataFrame],
     naive: float,
     options: Options,
     draws: int | None,
 ) -> UpliftEstimate:
     shown = judged.shown
+    ranked_by = "predicted effect" if options.scores is None else options.scores
     return UpliftEstimate(
-        method=f"Uplift: {LEARNER_NAMES[options.learner]}",
-        estimand=f"effect among the top {100 * options.fraction:g}% of users by predicted effect",
+        method=f"Uplift: {OWN if ready.own else LEARNER_NAMES[options.headline]}",
+        estimand=f"effect among the top {100 * options.fraction:g}% of users by {ranked_by}",
         estimate=float(judged.headline.values[0]),
         std_error=shown.std_error,
         conf_low=shown.conf_low,
@@ -226,24 +182,26 @@ def _assemble(
         n_control=int((1 - ready.treatment).sum()),
         n_clusters=None if ready.clusters is None else int(ready.clusters.max()) + 1,
         settings=_settings(ready, ranked, naive, options, draws),
-        checks=_checks(ready, ranked, judged, naive, options),
+        checks=all_checks(ready, ranked, judged, naive, options),
         tables=described,
         df=ranked.rows.df,
         proportion=is_proportion(ready.outcome),
         margin=options.margin,
         decision=decision.answer,
         decision_reason=decision.reason,
+        why_learners_differ=None if contest is None else contest.why,
         scores=_scores(ready, ranked),
+        learners=ranked.learners,
     )
 
 
 def _scores(ready: Prepared, ranked: Ranked) -> pd.DataFrame:
     scores = pd.DataFrame(
         {
-            "fold": ranked.fold + 1,
+            "fold": ranked.judges.fold + 1,
             "evaluated": ranked.used,
             "score": ranked.score,
-            "aipw": ranked.aipw.effect,
+            "aipw": ranked.judges.aipw.effect,
             "top": ranked.top_everywhere,
         }
     )
@@ -254,7 +212,8 @@ def _scores(ready: Prepared, ranked: Ranked) -> pd.DataFrame:
 
 def _inference_text(options: Options, draws: int | None, df: float) -> str:
     how = "influence function" if draws is None else f"bootstrap, {draws:,} draws"
-    text = f"AIPW scores on sequential folds, {how}"
+    folds = "cross-fitted" if options.scores is not None else "on sequential folds"
+    text = f"AIPW scores {folds}, {how}"
     if options.cluster is not None:
         text += f", clustered by {options.cluster}, t({df:.0f})"
     return text
@@ -268,9 +227,15 @@ def _settings(
         "given": options.propensity,
         "estimated": "logit of the features, cross-fitted",
     }
+    own = ready.own
+    brought = {
+        "scores": options.scores,
+        "trained_on": options.trained_on,
+        "rows_that_trained": own.n_trained if own and own.trained != "unsaid" else None,
+    }
     return {
         **ready.settings,
-        "learner": options.learner,
+        **({"learner": options.learner or DEFAULT_LEARNER} if own is None else brought),
         "model": options.model if isinstance(options.model, str) else repr(options.model),
         "features": list(options.features),
         "propensity": propensity[ready.assignment],
@@ -281,7 +246,7 @@ def _settings(
         "fraction": options.fraction,
         "folds": options.folds,
         "rows_evaluated": int(ranked.used.sum()),
-        "in_sample_top_effect": naive,
+        "in_sample_top_effect": None if np.isnan(naive) else naive,
         "replicates": draws,
         "seed": options.seed,
     }

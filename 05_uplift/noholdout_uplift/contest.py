@@ -1,22 +1,48 @@
-"""Which of two learners ranks better: a paired test on the same users and the same folds."""
+"""Which learner ranks better: paired tests on the same users and the same folds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.checks import holm
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import two_sided_p
 from noholdout_shared.input import Missing
+from noholdout_shared.render import p_text
 
+from noholdout_uplift.estimators.choices import LEARNER_NAMES, LEARNERS
 from noholdout_uplift.inference import METRICS, Estimates, interval_columns, std_errors
-from noholdout_uplift.preparation import prepare
-from noholdout_uplift.ranking_steps import Options, judge_ranking, rank_users
+from noholdout_uplift.options import Options, check_options
+from noholdout_uplift.preparation import Prepared, prepare
+from noholdout_uplift.ranking_steps import Ranked, judge_ranking, make_judges, rank_users
+from noholdout_uplift.scored import Scored
 
 COMPARED = ("top", *METRICS[1:])
+QINI = COMPARED.index("qini")
+HABITS = {
+    "s": "one model for both arms leaves the treatment out where it explains little, so that "
+    "effects shrink towards each other",
+    "t": "noise in either arm's model counts as an effect",
+    "x": "it fits the effect itself, arm by arm, and smooths it",
+    "r": "it divides what is left of the outcome by what is left of the treatment, without a "
+    "penalty of its own",
+    "dr": "it fits doubly robust scores, which are noisy where an arm is rare",
+    "class": "the outcome's level stays in what it fits, as noise",
+}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Learners side by side: each one's own values, the pairs' differences, why they differ."""
+
+    estimators: pd.DataFrame
+    comparisons: pd.DataFrame
+    why: str
 
 
 def compare_learners(
@@ -40,7 +66,8 @@ def compare_learners(
 
     Every learner is trained on the same earlier folds and judged by the same AIPW scores of the
     next, so most of the noise cancels in the difference (as in R's grf, ``rank_average_treatment_
-    effect`` with two priorities). Other arguments as in :func:`noholdout_uplift.estimate`.
+    effect`` with two priorities). Other arguments as in :func:`noholdout_uplift.estimate`, whose
+    ``learner="all"`` shows the same table for all of them.
 
     Parameters
     ----------
@@ -50,8 +77,9 @@ def compare_learners(
     Returns
     -------
     One row a pair and metric: ``first, second, metric, estimate`` (first less second),
-    ``std_error, conf_low, conf_high, p_value``. ``metric`` is ``top`` (effect in the top
-    fraction), ``autoc``, ``qini``, ``auuc`` or ``uplift_at_30``.
+    ``std_error, conf_low, conf_high, p_value``, ``p_adjusted`` (Holm, over the pairs of a metric).
+    ``metric`` is ``top`` (effect in the top fraction), ``autoc``, ``qini``, ``auuc`` or
+    ``uplift_at_30``.
     """
     if len(set(learners)) < 2:
         raise DataError(
@@ -59,50 +87,62 @@ def compare_learners(
             "A comparison needs two.",
             "Name two or more different ones, such as learners=['x', 't'].",
         )
-    ready = prepare(
-        data,
-        outcome_column=outcome,
+    options = Options(
+        outcome=outcome,
         treatment=treatment,
         features=features,
+        model=model,
         propensity=propensity,
         cluster=cluster,
         weights=weights,
+        fraction=fraction,
+        folds=folds,
         missing=missing,
+        conf_level=conf_level,
+        seed=seed,
     )
-    found, rows = {}, None
-    for learner in dict.fromkeys(learners):
-        options = Options(
-            outcome=outcome,
-            treatment=treatment,
-            features=features,
-            learner=learner,
-            model=model,
-            propensity=propensity,
-            cluster=cluster,
-            weights=weights,
-            cost=None,
-            budget=None,
-            current=None,
-            guardrails=(),
-            slices=(),
-            fraction=fraction,
-            folds=folds,
-            inference="influence",
-            replicates=None,
-            missing=missing,
-            conf_level=conf_level,
-            margin=None,
-            seed=seed,
-            jobs=1,
-        )
-        ranked = rank_users(ready, options)
-        rows = ranked.rows
-        judged = judge_ranking(ranked, options, None)
-        found[learner] = Estimates(
-            np.append(judged.headline.values, judged.metrics.values[1:]),
-            np.column_stack([judged.headline.psi, judged.metrics.psi[:, 1:]]),
-        )
-    assert rows is not None  # two learners at least were run
+    check_options(options)
+    ready = prepare(data, options)
+    judges = make_judges(ready, options)
+    ranked = {
+        learner: rank_users(ready, judges, learner, options) for learner in dict.fromkeys(learners)
+    }
+    judged = {learner: _judged(one, options) for learner, one in ranked.items()}
+    return _pairs(judged, next(iter(ranked.values())).rows)
+
+
+def side_by_side(ready: Prepared, headline: Ranked, options: Options) -> Contest:
+    """All learners on the rows, the folds and the judges of the headline's."""
+    judged = {}
+    for learner in LEARNERS:
+        same = learner == options.headline
+        ranked = headline if same else rank_users(ready, headline.judges, learner, options)
+        judged[learner] = _judged(ranked, options)
+    rows = headline.rows
+    errors = {learner: std_errors(found, rows.clusters) for learner, found in judged.items()}
+    first = np.array([[judged[one].values[0], errors[one][0]] for one in judged])
+    estimators = pd.DataFrame(
+        {
+            "estimator": [LEARNER_NAMES[learner] for learner in judged],
+            **interval_columns(first[:, 0], first[:, 1], rows.conf_level, rows.df),
+        }
+    )
+    for place, metric in enumerate(COMPARED[1:], start=1):
+        estimators[metric] = [found.values[place] for found in judged.values()]
+        estimators[f"{metric}_std_error"] = [errors[learner][place] for learner in judged]
+    comparisons = _pairs(judged, rows)
+    return Contest(estimators, comparisons, _why(judged, comparisons, rows.conf_level))
+
+
+def _judged(ranked: Ranked, options: Options) -> Estimates:
+    judged = judge_ranking(ranked, options, None)
+    return Estimates(
+        np.append(judged.headline.values, judged.metrics.values[1:]),
+        np.column_stack([judged.headline.psi, judged.metrics.psi[:, 1:]]),
+    )
+
+
+def _pairs(found: Mapping[str, Estimates], rows: Scored) -> pd.DataFrame:
     parts = []
     for first, second in combinations(found, 2):
         gap = found[first].values - found[second].values
@@ -120,4 +160,31 @@ def compare_learners(
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    # Two learners that rank alike differ by nothing, which no test can find.
+    certain = table["p_value"].fillna(1.0)
+    table["p_adjusted"] = certain.groupby(table["metric"]).transform(lambda p: holm(p.tolist()))
+    return table
+
+
+def _why(judged: Mapping[str, Estimates], comparisons: pd.DataFrame, conf_level: float) -> str:
+    """Best and worst by Qini, whether that is shown, and the habit of the worst."""
+    by_qini = sorted(judged, key=lambda learner: -judged[learner].values[QINI])
+    best, worst = by_qini[0], by_qini[-1]
+    pairs = comparisons[comparisons["metric"] == "qini"]
+    pair = pairs[pairs["first"].isin([best, worst]) & pairs["second"].isin([best, worst])]
+    p_value = float(pair["p_adjusted"].iloc[0])
+    named = {name: f"the {LEARNER_NAMES[name]}" for name in (best, worst)}
+    if not p_value < 1 - conf_level:
+        return (
+            f"By Qini {named[best]} comes first and {named[worst]} last, but no pair is shown to "
+            f"differ (paired, Holm {p_text(p_value)}): this table is no reason to choose."
+            if (pairs["p_adjusted"] >= 1 - conf_level).all()
+            else f"By Qini {named[best]} comes first and {named[worst]} last; these two are not "
+            f"shown to differ (paired, Holm {p_text(p_value)}), others are."
+        )
+    return (
+        f"By Qini {named[best]} ranks better than {named[worst]} (paired, Holm {p_text(p_value)}). "
+        f"Of {named[worst]}: {HABITS[worst]}. Picking the best of six by this table is optimistic; "
+        "the headline is the default's."
+    )

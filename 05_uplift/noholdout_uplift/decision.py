@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.inference import cluster_sums, critical_value
+from noholdout_shared.inference import cluster_sums
 from noholdout_shared.render import effect_text
-from scipy.special import ndtr
 
+from noholdout_uplift.inference import simultaneous_value, single_value
 from noholdout_uplift.policy import Contrasts, Rules
 from noholdout_uplift.scored import Scored
 
@@ -38,22 +38,20 @@ def decide(
     seed: int,
     proportion: bool,
 ) -> Decision:
-    """One of four answers, each wrong with at most the probability that ``conf_level`` leaves.
+    """One of four answers, each a false claim with the probability that ``conf_level`` leaves.
 
     First, one-sided: does the ranking find any heterogeneity (Qini-weighted RATE)? If not, there
     is no evidence that targeting beats one rule for all. Then a targeting rule is shipped when
-    its gain over nobody and over the best uniform rule both have simultaneous one-sided lower
-    bounds above zero; the bounds hold for all shares at once, so picking the best of them leaves
-    them valid. Otherwise everybody gets it when the average effect is above zero, nobody when it
-    is below zero (one-sided).
+    its gain over nobody and its gain over the best uniform rule both have one-sided lower bounds
+    above zero, each simultaneous for all shares, so that picking the best of them leaves it
+    valid. (Where the gain curve is concave only one of the two can be a false claim, and the
+    error is held exactly; for other rankings it is at most twice as large.) Otherwise everybody
+    gets it when the average effect is above zero, nobody when it is below zero (one-sided).
 
     ``qini`` and ``ate`` are pairs of estimate and standard error.
     """
-    needed = np.isin(compared.against, ["treat-none", rules.uniform])
-    bound = simultaneous_bound(compared.found.psi[:, needed], rows, seed)
-    lower = np.full(needed.size, np.nan)
-    lower[needed] = compared.found.values[needed] - bound * compared.errors[needed]
-    limit = one_sided(rows)
+    lower = lower_bounds(rows, rules, compared, seed)
+    limit = single_value(rows.conf_level, rows.df, two_sided=False)
     ate_text = effect_text(ate[0], proportion)
     if not qini[0] > limit * qini[1]:
         reason = (
@@ -100,33 +98,22 @@ def _name(rule: str) -> str:
     return {"treat-all": "shipping to all", "random-budget": "a random share at that budget"}[rule]
 
 
-def one_sided(rows: Scored) -> float:
-    """The one-sided critical value of a single bound."""
-    return critical_value(2 * rows.conf_level - 1, rows.df) if rows.conf_level > 0.5 else 0.0
+def lower_bounds(rows: Scored, rules: Rules, compared: Contrasts, seed: int) -> np.ndarray:
+    """One-sided lower bounds of gains over nobody, and over the best uniform rule, shape ``(m,)``.
 
-
-def simultaneous_bound(psi: np.ndarray, rows: Scored, seed: int) -> float:
-    """The critical value of one-sided lower bounds that hold together.
-
-    The ``conf_level`` quantile of the largest of the joint normal limits of the studentised
-    contrasts, drawn from their correlations (Montiel Olea and Plagborg-Møller 2019, JAE 34(1));
-    with clusters carried over to t by its tail probability.
+    The bounds against each of the two hold for all shares at once. ``nan`` for other contrasts.
     """
-    values = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
-    covariance = values.T @ values
-    scale = np.sqrt(np.diag(covariance))
-    live = scale > 0
-    if not live.any():
-        return one_sided(rows)
-    correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
-    roots, vectors = np.linalg.eigh(correlation)
-    half = vectors * np.sqrt(np.clip(roots, 0.0, None))
-    draws = np.random.default_rng(seed).standard_normal((DRAWS, half.shape[1])) @ half.T
-    bound = float(np.quantile(draws.max(axis=1), rows.conf_level))
-    if np.isinf(rows.df):
-        return bound
-    tail = float(ndtr(-bound))
-    return critical_value(1 - 2 * tail, rows.df)
+    against = np.array(compared.against)
+    lower = np.full(against.size, np.nan)
+    for other in {"treat-none", rules.uniform}:
+        family = against == other
+        psi = compared.found.psi[:, family]
+        values = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
+        value = simultaneous_value(
+            values.T @ values, rows.conf_level, rows.df, seed, two_sided=False, draws=DRAWS
+        )
+        lower[family] = compared.found.values[family] - value * compared.errors[family]
+    return lower
 
 
 def _pair(compared: Contrasts, rule: str, against: str) -> int:
@@ -152,20 +139,26 @@ def _best_targeting(rules: Rules, compared: Contrasts, lower: np.ndarray) -> str
 
 
 def optimism_table(
-    rows: Scored, rules: Rules, in_sample: float, held_out: float, uniform_gain: float
+    rows: Scored,
+    rules: Rules,
+    fold: np.ndarray,
+    in_sample: float,
+    held_out: float,
+    uniform_gain: float,
 ) -> pd.DataFrame:
     """What choosing on the rows that value the choice would have added, for both choices made.
 
     ``ranking``: the effect in the top group on the rows that trained the ranking. ``share``: the
     gain of the best share over the better uniform rule, where the share is picked on the rows
-    that value it, against a share picked on earlier folds and valued on the next.
+    that value it, against a share picked on earlier folds and valued on the next. ``fold`` holds
+    the evaluated rows' folds, which a score that the user brought isn't ranked by.
     """
     tops = [name for name in rules.treat if name.startswith("top-")]
     reference = 1.0 if uniform_gain > 0 else 0.0
     gain = (np.column_stack([rules.treat[t] for t in tops]) - reference) * rows.gamma[:, None]
-    folds = np.unique(rows.fold)
-    sums = np.array([rows.weight[rows.fold == k] @ gain[rows.fold == k] for k in folds])
-    mass = np.array([rows.weight[rows.fold == k].sum() for k in folds])
+    folds = np.unique(fold)
+    sums = np.array([rows.weight[fold == k] @ gain[fold == k] for k in folds])
+    mass = np.array([rows.weight[fold == k].sum() for k in folds])
     chosen = on_rows = np.nan
     if folds.size > 1:
         picks = np.argmax(np.cumsum(sums, axis=0)[:-1], axis=1)

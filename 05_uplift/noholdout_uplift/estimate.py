@@ -8,8 +8,8 @@ from typing import Any, Literal
 from noholdout_shared.input import Missing
 
 from noholdout_uplift.analysis import analyse
-from noholdout_uplift.estimators.choices import Learner
-from noholdout_uplift.ranking_steps import Options
+from noholdout_uplift.estimators.choices import LearnerOrAll
+from noholdout_uplift.options import Options
 from noholdout_uplift.result import UpliftEstimate
 
 Inference = Literal["influence", "bootstrap"]
@@ -20,9 +20,11 @@ def estimate(
     *,
     outcome: str,
     treatment: str,
-    features: Sequence[str],
-    learner: Learner = "x",
+    features: Sequence[str] = (),
+    learner: LearnerOrAll | None = None,
     model: Any = "boosting",
+    scores: str | None = None,
+    trained_on: str | None = None,
     propensity: float | str | None = None,
     cluster: str | None = None,
     weights: str | None = None,
@@ -57,13 +59,22 @@ def estimate(
     outcome, treatment
         Columns of the outcome and of the treatment (0/1).
     features
-        Columns known before the treatment; text becomes indicators.
+        Columns known before the treatment; text becomes indicators. May be left out with
+        ``scores``.
     learner
-        ``s``: one model with the treatment in it; ``t``: one model an arm; ``x``: a model of
-        imputed effects; ``r``: residual on residual; ``dr``: a model of doubly robust scores;
-        ``class``: a model of the transformed outcome.
+        ``s``: one model with the treatment in it; ``t``: one model an arm; ``x`` (when nothing is
+        said): a model of imputed effects; ``r``: residual on residual; ``dr``: a model of doubly
+        robust scores; ``class``: a model of the transformed outcome; ``all``: the answer is the
+        default's, and tables ``estimators`` and ``comparisons`` hold every learner's.
     model
-        ``boosting``, ``linear``, or in Python any scikit-learn regressor.
+        ``boosting``, ``linear``, or in Python any scikit-learn regressor. Models run on one thread.
+    scores
+        Column of a score of your own that ranks users, highest first, in the place of a learner:
+        then none is trained, and every row judges. Calibration and costs read it as a predicted
+        effect in the outcome's unit. The models of the outcome, which only take noise out of the
+        answer, are still fitted.
+    trained_on
+        Column with 1 for rows that trained ``scores``, 0 for others. Those don't judge it.
     propensity
         Probability of treatment: a number, a column, ``estimate`` (users chose: an unpenalised
         logit of the features, cross-fitted), or ``None`` for the share treated.
@@ -98,8 +109,8 @@ def estimate(
     UpliftEstimate
         Tables: ``metrics``, ``deciles``, ``qini``, ``toc``, ``calibration``, ``sorted_groups``,
         ``segments``, ``profile``, ``policy``, ``contrasts``, ``optimism``, and ``costs``,
-        ``guardrails``, ``slices`` where asked for; ``decision``; each user's out-of-fold score in
-        ``scores``.
+        ``guardrails``, ``slices``, ``estimators``, ``comparisons`` where asked for; ``decision``;
+        each user's out-of-fold score in ``scores``; the fitted ``learners``.
 
     Raises
     ------
@@ -120,6 +131,8 @@ def estimate(
         features=features,
         learner=learner,
         model=model,
+        scores=scores,
+        trained_on=trained_on,
         propensity=propensity,
         cluster=cluster,
         weights=weights,

@@ -80,8 +80,7 @@ def cross_fitted_means(
             treatment[others],
             sample_weight=None if weight is None else weight[others],
         )
-        control[inside] = fitted.control_model_.predict(features[inside])
-        treated[inside] = fitted.treated_model_.predict(features[inside])
+        control[inside], treated[inside] = fitted.predict_means(features[inside])
     return control, treated
 
 
@@ -124,8 +123,8 @@ def sequential_scores(
     fold: np.ndarray,
     learner: Any,
     weight: np.ndarray | None = None,
-) -> np.ndarray:
-    """Each row's predicted effect by a learner of the earlier folds, shape ``(n,)``.
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Each row's predicted effect by a learner of the earlier folds, shape ``(n,)``; the learners.
 
     A fold's scores depend on earlier folds only, so that the folds' errors are martingale
     differences and add up as if independent; pooled cross-fitted scores don't have this, and
@@ -135,6 +134,7 @@ def sequential_scores(
     from sklearn.base import clone
 
     scores = np.empty(outcome.size)
+    learners = []
     for k in range(int(fold.max()) + 1):
         inside = fold == k
         train = fold < k if k else fold > 0
@@ -146,4 +146,5 @@ def sequential_scores(
             sample_weight=None if weight is None else weight[train],
         )
         scores[inside] = fitted.predict(features[inside])
-    return scores
+        learners.append(fitted)
+    return scores, tuple(learners)

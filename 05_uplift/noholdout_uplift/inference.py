@@ -6,10 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.inference import influence_std_error, interval
+from noholdout_shared.inference import critical_value, influence_std_error, interval
+from scipy.special import ndtr
 
 from noholdout_uplift.kernels.ranking import metrics_of, rank, tops_of
+from noholdout_uplift.scored import Scored
 
+BAND_FROM = 0.05
+BAND_DRAWS = 5_000
 METRICS = ("ate", "autoc", "qini", "auuc", "uplift_at_30")
 
 
@@ -88,6 +92,45 @@ def std_errors(estimates: Estimates, clusters: np.ndarray | None) -> np.ndarray:
     return np.array([influence_std_error(column, clusters) for column in estimates.psi.T])
 
 
+def simultaneous_value(
+    covariance: np.ndarray,
+    conf_level: float,
+    df: float,
+    seed: int,
+    *,
+    two_sided: bool,
+    draws: int,
+) -> float:
+    """The critical value with which several studentised bounds (or intervals) hold together.
+
+    The ``conf_level`` quantile of the largest (absolute) studentised deviation under a Gaussian
+    multiplier bootstrap of the influence values. Given the data, that bootstrap's law is the
+    normal with their covariance, shape ``(m, m)``, from which it is drawn directly (Chernozhukov,
+    Chetverikov and Kato 2013, Annals of Statistics 41(6); Montiel Olea and Plagborg-Møller 2019,
+    JAE 34(1)). With clusters it is carried over to t by its tail probability.
+    """
+    scale = np.sqrt(np.diag(covariance).clip(0.0))
+    live = scale > 1e-6 * scale.max(initial=0.0)
+    if not live.any():
+        return single_value(conf_level, df, two_sided=two_sided)
+    correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
+    roots, vectors = np.linalg.eigh(correlation)
+    half = vectors * np.sqrt(np.clip(roots, 0.0, None))
+    normal = np.random.default_rng(seed).standard_normal((draws, half.shape[1])) @ half.T
+    largest = np.max(np.abs(normal) if two_sided else normal, axis=1)
+    bound = float(np.quantile(largest, conf_level))
+    if math.isinf(df):
+        return bound
+    return critical_value(1 - 2 * float(ndtr(-bound)), df)
+
+
+def single_value(conf_level: float, df: float, *, two_sided: bool) -> float:
+    """The critical value of one interval, or of one bound."""
+    if two_sided:
+        return critical_value(conf_level, df)
+    return critical_value(2 * conf_level - 1, df) if conf_level > 0.5 else 0.0
+
+
 def degrees_of_freedom(clusters: np.ndarray | None) -> float:
     """One less than the number of clusters, infinite for independent rows."""
     return math.inf if clusters is None else float(np.unique(clusters).size - 1)
@@ -103,4 +146,35 @@ def interval_columns(
         "std_error": np.array([i.std_error for i in intervals]),
         "conf_low": np.array([i.conf_low for i in intervals]),
         "conf_high": np.array([i.conf_high for i in intervals]),
+    }
+
+
+def curve_bands(
+    value: np.ndarray,
+    errors: np.ndarray,
+    covariance: np.ndarray,
+    reached: np.ndarray,
+    rows: Scored,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Intervals for each point of a curve, and a band that holds for all of them together.
+
+    The band stands from 5% of the users (``reached``) on: with fewer a normal limit says little.
+    """
+    half = critical_value(rows.conf_level, rows.df) * errors
+    held = reached >= BAND_FROM
+    together = simultaneous_value(
+        covariance[np.ix_(held, held)],
+        rows.conf_level,
+        rows.df,
+        seed,
+        two_sided=True,
+        draws=BAND_DRAWS,
+    )
+    wide = np.where(held, together * errors, np.nan)
+    return {
+        "conf_low": value - half,
+        "conf_high": value + half,
+        "band_low": value - wide,
+        "band_high": value + wide,
     }

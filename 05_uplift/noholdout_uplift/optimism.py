@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
+from noholdout_uplift.columns import ESTIMATED
 from noholdout_uplift.estimators.choices import Learner, make_learner
 from noholdout_uplift.kernels.ranking import top_weights
-from noholdout_uplift.preparation import ESTIMATED, prepare
+from noholdout_uplift.options import Options
+from noholdout_uplift.own_score import observed_top_effect
+from noholdout_uplift.preparation import Prepared, prepare
 
 
 def in_sample_top_effect(
@@ -40,39 +43,26 @@ def in_sample_top_effect(
             "",
             "Use settings['in_sample_top_effect'] of the estimate.",
         )
-    ready = prepare(
-        data,
-        outcome_column=outcome,
+    options = Options(
+        outcome=outcome,
         treatment=treatment,
         features=features,
+        model=model,
         propensity=propensity,
         weights=weights,
+        fraction=fraction,
+        seed=seed,
         missing=missing,
     )
-    return in_sample_top(
-        *ready.arms, ready.propensity, make_learner(learner, model, seed), fraction, ready.weight
-    )
+    ready = prepare(data, options)
+    return in_sample_top(ready, ready.propensity, learner, options)
 
 
-def in_sample_top(
-    matrix: np.ndarray,
-    outcome: np.ndarray,
-    treatment: np.ndarray,
-    propensity: np.ndarray,
-    learner: Any,
-    fraction: float,
-    weight: np.ndarray | None = None,
-) -> float:
-    """Difference in (inverse-probability weighted) means in the learner's own top fraction."""
-    learner = learner.fit(matrix, outcome, treatment, propensity=propensity, sample_weight=weight)
-    mass = np.ones(outcome.size) if weight is None else weight
-    top = mass * top_weights(learner.predict(matrix), fraction, mass)
-    treated = top * treatment / propensity
-    control = top * (1 - treatment) / (1 - propensity)
-    if treated.sum() == 0 or control.sum() == 0:
-        raise DesignError(
-            f"The top {fraction:.0%} by predicted effect holds no rows of one arm.",
-            "There is nothing to compare.",
-            "Use a larger fraction or more rows.",
-        )
-    return float(treated @ outcome / treated.sum() - control @ outcome / control.sum())
+def in_sample_top(ready: Prepared, propensity: np.ndarray, learner: str, options: Options) -> float:
+    """:func:`in_sample_top_effect` of rows that are prepared already."""
+    unfitted = make_learner(learner, options.model, options.seed)
+    fitted = unfitted.fit(*ready.arms, propensity=propensity, sample_weight=ready.weight)
+    score = fitted.predict(ready.matrix)
+    mass = np.ones(score.size) if ready.weight is None else ready.weight
+    top = mass * top_weights(score, options.fraction, mass)
+    return observed_top_effect(ready.outcome, ready.treatment, propensity, top)

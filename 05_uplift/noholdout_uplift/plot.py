@@ -1,4 +1,4 @@
-"""Pictures of an uplift estimate: the gain curve, and predicted against observed deciles."""
+"""Pictures of an uplift estimate: gain, TOC and cost curves, deciles, who gains and who loses."""
 
 from __future__ import annotations
 
@@ -9,45 +9,60 @@ from noholdout_shared import style
 from noholdout_shared.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from noholdout_uplift.result import UpliftEstimate
 
 
-def plot_qini(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
-    """The gain per user when the best share is treated, with its band and a random order."""
-    ax = style.axes(ax)
-    curve = estimate.tables["qini"]
-    fraction = float(estimate.settings["fraction"])
-    level = f"{100 * estimate.conf_level:g}%"
+def _curve(
+    estimate: UpliftEstimate, ax: Axes, table: pd.DataFrame, x: str, y: str, label: str
+) -> None:
+    """A curve of the ranking with its band, against a random order."""
     ax.fill_between(
-        curve["fraction"],
-        curve["conf_low"],
-        curve["conf_high"],
+        table[x],
+        table["band_low"],
+        table["band_high"],
         color=style.TREATED,
         alpha=0.18,
         linewidth=0,
-        label=f"{level} band, each point",
+        label=f"{100 * estimate.conf_level:g}% band, the whole curve",
     )
-    ax.plot(curve["fraction"], curve["uplift"], color=style.TREATED, label="best predicted first")
+    ax.plot(table[x], table[y], color=style.TREATED, label=label)
     ax.plot(
-        curve["fraction"],
-        curve["random"],
+        table[x],
+        table["random"],
         color=style.COMPARISON,
         linestyle=style.COUNTERFACTUAL_LINE,
         label="random order",
     )
     ax.axhline(0, color=style.NEUTRAL, linewidth=0.8)
+    ax.set_xlim(0, float(table[x].max()))
+
+
+def _finish(
+    estimate: UpliftEstimate, ax: Axes, x_label: str, y_label: str, unit: str, title: str
+) -> Axes:
+    """Labels in product units; ``unit`` follows "points" where the outcome is a share."""
+    points = f"points{unit}" if estimate.proportion else unit.strip()
+    style.points_axis(ax, estimate.proportion)
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(f"{y_label} ({points})" if points else y_label)
+    ax.set_title(title)
+    ax.legend(loc="best")
+    return ax
+
+
+def plot_qini(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
+    """The gain per user when the best share is treated, with its band and a random order."""
+    ax = style.axes(ax)
+    fraction = float(estimate.settings["fraction"])
+    _curve(estimate, ax, estimate.tables["qini"], "fraction", "uplift", "best predicted first")
     style.mark_launch(ax, fraction, f"top {100 * fraction:g}%")
     style.percent_axis(ax, True, "x")
-    style.points_axis(ax, estimate.proportion)
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("share of users who get it")
-    unit = " (points per user)" if estimate.proportion else " per user"
-    ax.set_ylabel(f"gain in {estimate.outcome}{unit}")
-    ax.set_title("What targeting is worth")
-    ax.legend(loc="lower right")
-    return ax
+    gain = f"gain in {estimate.outcome}"
+    title = "What targeting is worth"
+    return _finish(estimate, ax, "share of users who get it", gain, " per user", title)
 
 
 def plot_deciles(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
@@ -87,44 +102,20 @@ def plot_deciles(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
         label="predicted",
     )
     ax.set_xticks(table["decile"])
-    ax.set_xlabel("tenth of users, highest predicted effect first")
-    unit = " (points)" if estimate.proportion else ""
-    ax.set_ylabel(f"effect on {estimate.outcome}{unit}")
-    style.points_axis(ax, estimate.proportion)
-    ax.set_title("Who gains, who loses")
-    ax.legend(loc="best")
-    return ax
+    x_label = "tenth of users, highest predicted effect first"
+    effect = f"effect on {estimate.outcome}"
+    return _finish(estimate, ax, x_label, effect, "", "Predicted against observed")
 
 
 def plot_toc(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     """How much more than the average user the top share gains, with its band."""
     ax = style.axes(ax)
-    curve = estimate.tables["toc"].query("fraction >= 0.05")
-    ax.axhline(
-        0,
-        color=style.COMPARISON,
-        linestyle=style.COUNTERFACTUAL_LINE,
-        label="random order",
-    )
-    ax.fill_between(
-        curve["fraction"],
-        curve["conf_low"],
-        curve["conf_high"],
-        color=style.TREATED,
-        alpha=0.18,
-        linewidth=0,
-        label=f"{100 * estimate.conf_level:g}% band, each point",
-    )
-    ax.plot(curve["fraction"], curve["toc"], color=style.TREATED, label="best predicted first")
+    curve = estimate.tables["toc"].dropna().assign(random=0.0)
+    _curve(estimate, ax, curve, "fraction", "toc", "best predicted first")
     style.percent_axis(ax, True, "x")
-    style.points_axis(ax, estimate.proportion)
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("top share of users by predicted effect")
-    unit = " (points)" if estimate.proportion else ""
-    ax.set_ylabel(f"effect on {estimate.outcome}{unit},\nabove the average user's")
-    ax.set_title("How much more the top share gains")
-    ax.legend(loc="upper right")
-    return ax
+    above = f"effect on {estimate.outcome},\nabove the average user's"
+    x_label, title = "top share of users by predicted effect", "How much more the top share gains"
+    return _finish(estimate, ax, x_label, above, "", title)
 
 
 def plot_costs(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
@@ -134,36 +125,11 @@ def plot_costs(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
             "There is no cost curve.", "It needs what a user costs.", "Name it with --cost."
         )
     ax = style.axes(ax)
-    curve = estimate.tables["costs"]
-    ax.fill_between(
-        curve["spend"],
-        curve["conf_low"],
-        curve["conf_high"],
-        color=style.TREATED,
-        alpha=0.18,
-        linewidth=0,
-        label=f"{100 * estimate.conf_level:g}% band, each point",
-    )
-    ax.plot(curve["spend"], curve["gain"], color=style.TREATED, label="best per cost first")
-    ax.plot(
-        curve["spend"],
-        curve["random"],
-        color=style.COMPARISON,
-        linestyle=style.COUNTERFACTUAL_LINE,
-        label="random order",
-    )
-    ax.axhline(0, color=style.NEUTRAL, linewidth=0.8)
-    budget = estimate.settings["budget"]
-    if budget is not None:
-        style.mark_launch(ax, budget, "budget")
-    style.points_axis(ax, estimate.proportion)
-    ax.set_xlim(0, float(curve["spend"].max()))
-    ax.set_xlabel("spend per user of all users")
-    unit = " (points per user)" if estimate.proportion else " per user"
-    ax.set_ylabel(f"gain in {estimate.outcome}{unit}")
-    ax.set_title("What a budget buys")
-    ax.legend(loc="lower right")
-    return ax
+    _curve(estimate, ax, estimate.tables["costs"], "spend", "gain", "best per cost first")
+    if estimate.settings["budget"] is not None:
+        style.mark_launch(ax, estimate.settings["budget"], "budget")
+    gain, x_label = f"gain in {estimate.outcome}", "spend per user of all users"
+    return _finish(estimate, ax, x_label, gain, " per user", "What a budget buys")
 
 
 def plot_profile(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
-from noholdout_shared.inference import critical_value, not_worse_p
+from noholdout_shared.inference import cluster_sums, not_worse_p
 
 from noholdout_uplift.inference import (
     Estimates,
     by_fold_membership,
+    curve_bands,
     interval_columns,
     std_errors,
     weighted_means,
@@ -157,7 +158,7 @@ def contrasts_table(rows: Scored, compared: Contrasts, lower: np.ndarray) -> pd.
     )
 
 
-def cost_table(rows: Scored) -> pd.DataFrame | None:
+def cost_table(rows: Scored, seed: int) -> pd.DataFrame | None:
     """The gain per user for every mean spend per user: best by effect per cost, and at random.
 
     ``None`` without costs. The path itself is exact; the table shows it at 101 budgets from
@@ -170,7 +171,8 @@ def cost_table(rows: Scored) -> pd.DataFrame | None:
         return None
     eligible = rows.score > 0
     budgets = np.linspace(0, float(rows.share @ (rows.cost * eligible)) / eligible.size, POINTS + 1)
-    gain, psi = np.zeros(budgets.size), np.empty((rows.score.size, budgets.size))
+    gain, reached = np.zeros(budgets.size), np.zeros(budgets.size)
+    psi = np.empty((rows.score.size, budgets.size))
     for k in np.unique(rows.fold):
         inside = rows.fold == k
         path = cost_path(rows.score[inside], rows.cost[inside], rows.weight[inside])
@@ -178,16 +180,16 @@ def cost_table(rows: Scored) -> pd.DataFrame | None:
         value = gain_along(path, rows.gamma[inside], budgets)
         gain += part * value
         treat = np.column_stack([within_budget(path, budget) for budget in budgets])
+        reached += rows.share[inside] @ treat / rows.share.size
         psi[inside] = rows.share[inside][:, None] * (treat * rows.gamma[inside][:, None] - value)
     errors = std_errors(Estimates(gain, psi), rows.clusters)
-    half = critical_value(rows.conf_level, rows.df) * errors
+    sums = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
     average = float(rows.share @ rows.gamma) / rows.gamma.size
     return pd.DataFrame(
         {
             "spend": budgets,
             "gain": gain,
-            "conf_low": gain - half,
-            "conf_high": gain + half,
+            **curve_bands(gain, errors, sums.T @ sums, reached, rows, seed),
             "random": np.minimum(1.0, budgets / full) * average,
         }
     )

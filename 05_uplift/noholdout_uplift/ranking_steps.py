@@ -1,15 +1,12 @@
-"""The steps before any table: options, scores of every row, headline and metrics."""
+"""The steps before any table: scores of every row, what judges them, headline and metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from noholdout_shared.errors import DataError
 from noholdout_shared.inference import Interval, interval
-from noholdout_shared.input import Missing, check_choice, check_level, resolve_replicates
 
 from noholdout_uplift.bootstrap import bootstrap_std_errors
 from noholdout_uplift.estimators.choices import make_learner
@@ -28,56 +25,35 @@ from noholdout_uplift.inference import (
     std_errors,
 )
 from noholdout_uplift.kernels.aipw import AipwScores, aipw_scores
+from noholdout_uplift.options import Options
 from noholdout_uplift.preparation import Prepared
 from noholdout_uplift.scored import Scored
 
-DEFAULT_REPLICATES = 500
 
+@dataclass(frozen=True)
+class Judges:
+    """What judges any ranking of these rows: folds, propensity, outcome models, AIPW scores."""
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The arguments of :func:`noholdout_uplift.estimate`, as they were given."""
-
-    outcome: str
-    treatment: str
-    features: Sequence[str]
-    learner: str
-    model: Any
-    propensity: float | str | None
-    cluster: str | None
-    weights: str | None
-    cost: float | str | None
-    budget: float | None
-    current: str | None
-    guardrails: Sequence[str]
-    slices: Sequence[str]
-    fraction: float
-    folds: int
-    inference: str
-    replicates: int | None
-    missing: Missing
-    conf_level: float
-    margin: float | None
-    seed: int
-    jobs: int
+    fold: np.ndarray
+    propensity: np.ndarray
+    means: tuple[np.ndarray, np.ndarray]
+    aipw: AipwScores
 
 
 @dataclass(frozen=True)
 class Ranked:
     """All rows with their scores, and the evaluated ones with their membership of the top group.
 
-    ``fold``, ``used``, ``score``, ``propensity``, ``means`` and ``aipw`` stand for all rows,
-    ``top`` for the evaluated ones.
+    ``used`` and ``score`` stand for all rows, ``top`` for the evaluated ones; ``learners[k]``
+    scored fold ``k`` (none for a score that the user brought).
     """
 
-    fold: np.ndarray
+    judges: Judges
     used: np.ndarray
     score: np.ndarray
-    propensity: np.ndarray
-    means: tuple[np.ndarray, np.ndarray]
-    aipw: AipwScores
     rows: Scored
     top: np.ndarray
+    learners: tuple[Any, ...]
 
     @property
     def top_everywhere(self) -> np.ndarray:
@@ -97,29 +73,8 @@ class Judged:
     metric_errors: np.ndarray
 
 
-def check_options(options: Options) -> int | None:
-    """Refuse what can't be asked; the number of bootstrap draws, if any."""
-    check_choice("inference", options.inference, ("influence", "bootstrap"))
-    check_level(options.conf_level)
-    if not 0 < options.fraction < 1:
-        raise DataError(
-            f"fraction is {options.fraction:g}.",
-            "It is the share of users, best first, that the answer is about.",
-            "Use a number between 0 and 1, such as 0.2 for the top fifth.",
-        )
-    if options.folds < 2:
-        raise DataError(
-            f"folds is {options.folds}.",
-            "One part of the rows must train a ranking that another part judges.",
-            "Use 2 or more; 5 is the default.",
-        )
-    return resolve_replicates(
-        options.replicates, options.inference, ["bootstrap"], DEFAULT_REPLICATES
-    )
-
-
-def rank_users(ready: Prepared, options: Options) -> Ranked:
-    """Scores by models of earlier folds, and AIPW scores that judge them."""
+def make_judges(ready: Prepared, options: Options) -> Judges:
+    """Folds, and AIPW scores by models of the other folds."""
     rng = np.random.default_rng(options.seed)
     fold = assign_folds(ready.treatment, ready.clusters, options.folds, rng)
     propensity = ready.propensity
@@ -127,31 +82,36 @@ def rank_users(ready: Prepared, options: Options) -> Ranked:
         propensity = cross_fitted_propensity(ready.matrix, ready.treatment, fold, ready.weight)
     outcome_model = make_learner("t", options.model, options.seed)
     means = cross_fitted_means(*ready.arms, fold, outcome_model, ready.weight)
-    learner = make_learner(options.learner, options.model, options.seed)
-    score = sequential_scores(*ready.arms, propensity, fold, learner, ready.weight)
     aipw = aipw_scores(ready.outcome, ready.treatment, propensity, *means)
-    return _ranked(ready, options, fold, score, propensity, means, aipw)
+    return Judges(fold, propensity, means, aipw)
 
 
-def _ranked(
-    ready: Prepared,
-    options: Options,
-    fold: np.ndarray,
-    score: np.ndarray,
-    propensity: np.ndarray,
-    means: tuple[np.ndarray, np.ndarray],
-    aipw: AipwScores,
-) -> Ranked:
-    used = fold > 0
+def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) -> Ranked:
+    """Scores by models of earlier folds, or the user's own; the top group of each ranking.
+
+    A learner's folds are ranked apart, each by its own model, and the first one only trains. A
+    score that the user brought is one ranking of all rows.
+    """
+    own = ready.own
+    learners: tuple[Any, ...] = ()
+    if own is not None:
+        score, used = own.values, np.ones(own.values.size, dtype=bool)
+        apart = np.zeros_like(judges.fold)
+    else:
+        unfitted = make_learner(learner, options.model, options.seed)
+        score, learners = sequential_scores(
+            *ready.arms, judges.propensity, judges.fold, unfitted, ready.weight
+        )
+        used, apart = judges.fold > 0, judges.fold
     clusters = None
     if ready.clusters is not None:
         clusters = np.unique(ready.clusters[used], return_inverse=True)[1]
-    weight = np.ones(fold.size) if ready.weight is None else ready.weight
+    weight = np.ones(used.size) if ready.weight is None else ready.weight
     rows = Scored(
         score=score[used],
-        gamma=aipw.effect[used],
-        gamma_control=aipw.control[used],
-        fold=fold[used],
+        gamma=judges.aipw.effect[used],
+        gamma_control=judges.aipw.control[used],
+        fold=apart[used],
         weight=weight[used],
         clusters=clusters,
         cost=None if ready.cost is None else ready.cost[used],
@@ -160,7 +120,7 @@ def _ranked(
     )
     edges = np.array([0.0, options.fraction])
     top = by_fold_membership(rows.score, rows.fold, edges, rows.weight)[:, 0]
-    return Ranked(fold, used, score, propensity, means, aipw, rows, top)
+    return Ranked(judges, used, score, rows, top, learners)
 
 
 def judge_ranking(ranked: Ranked, options: Options, draws: int | None) -> Judged:

@@ -24,6 +24,8 @@ class UpliftEstimate(Estimate):
         targeting beats one rule for all``.
     decision_reason
         What the decision rests on, in a sentence or two.
+    why_learners_differ
+        With ``learner="all"``: which ranks best and worst, whether that is shown, and why.
     scores
         One row for each row used, in the input's order: ``fold`` (1 to K), ``evaluated`` (fold 1
         only trains), ``score`` (predicted effect by models that never saw the row), ``aipw`` (an
@@ -31,21 +33,32 @@ class UpliftEstimate(Estimate):
         1, 0, or a share when ties stand at the edge; 0 for rows not evaluated), and ``cluster``
         (codes) where rows are clustered. The headline is the mean of ``aipw`` with weights
         ``top``. Not part of the JSON.
+    learners
+        The fitted learners: number ``k`` ranked fold ``k + 1``. None for a score of your own.
+        Not part of the JSON.
     """
 
     decision: str
     decision_reason: str
+    why_learners_differ: str | None = None
     scores: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)
+    learners: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-able values, the decision included."""
         plain = super().to_dict()
-        return {**plain, "decision": self.decision, "decision_reason": self.decision_reason}
+        plain |= {"decision": self.decision, "decision_reason": self.decision_reason}
+        if self.why_learners_differ is not None:
+            plain["why_learners_differ"] = self.why_learners_differ
+        return plain
 
     @property
     def further_rows(self) -> tuple[tuple[str, str], ...]:
         """The decision, printed beside the verdict."""
-        return (("decision", f"{self.decision}. {self.decision_reason}"),)
+        decided = ("decision", f"{self.decision}. {self.decision_reason}")
+        if self.why_learners_differ is None:
+            return (decided,)
+        return (decided, ("learners", self.why_learners_differ))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The gain (Qini) curve with its band against a random order."""

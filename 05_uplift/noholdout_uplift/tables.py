@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.inference import critical_value
 
 from noholdout_uplift.inference import (
     METRICS,
     by_fold_membership,
+    curve_bands,
     group_effects,
     interval_columns,
     std_errors,
@@ -48,10 +49,12 @@ def deciles_table(rows: Scored) -> pd.DataFrame:
     )
 
 
-def _over_folds(
-    curve_of: Callable[..., Curve], rows: Scored, fractions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    value, variance = np.zeros(fractions.size), np.zeros(fractions.size)
+def _curve(
+    curve_of: Callable[..., Curve], rows: Scored, fractions: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """A curve's values, each fold's by its weight, with intervals and band."""
+    value = np.zeros(fractions.size)
+    covariance = np.zeros((fractions.size, fractions.size))
     for k in np.unique(rows.fold):
         inside = rows.fold == k
         clusters = None if rows.clusters is None else rows.clusters[inside]
@@ -59,32 +62,26 @@ def _over_folds(
         curve = curve_of(ranking, rows.gamma[inside], fractions, clusters)
         part = rows.weight[inside].sum() / rows.weight.sum()
         value += part * curve.value
-        variance += part**2 * curve.variance
-    return value, critical_value(rows.conf_level, rows.df) * np.sqrt(variance)
+        covariance += part**2 * curve.covariance
+    errors = np.sqrt(np.diag(covariance).clip(0.0))
+    return {"value": value, **curve_bands(value, errors, covariance, fractions, rows, seed)}
 
 
-def qini_table(rows: Scored) -> pd.DataFrame:
-    """The gain curve at 0, 1%, ..., 100% with a pointwise band, and a random order's line."""
+def qini_table(rows: Scored, seed: int) -> pd.DataFrame:
+    """The gain curve at 0, 1%, ..., 100% with intervals, band, and a random order's line."""
     fractions = np.linspace(0, 1, POINTS + 1)
-    gain, half = _over_folds(gain_curve, rows, fractions)
+    curve = _curve(gain_curve, rows, fractions, seed)
+    gain = curve.pop("value")
     return pd.DataFrame(
-        {
-            "fraction": fractions,
-            "uplift": gain,
-            "conf_low": gain - half,
-            "conf_high": gain + half,
-            "random": fractions * gain[-1],
-        }
+        {"fraction": fractions, "uplift": gain, **curve, "random": fractions * gain[-1]}
     )
 
 
-def toc_table(rows: Scored) -> pd.DataFrame:
-    """The TOC at 1%, ..., 100%: the effect in the top share less the average, pointwise band."""
+def toc_table(rows: Scored, seed: int) -> pd.DataFrame:
+    """The TOC at 1%, ..., 100%: the effect in the top share less the average, with its band."""
     fractions = np.linspace(0, 1, POINTS + 1)[1:]
-    toc, half = _over_folds(toc_curve, rows, fractions)
-    return pd.DataFrame(
-        {"fraction": fractions, "toc": toc, "conf_low": toc - half, "conf_high": toc + half}
-    )
+    curve = _curve(toc_curve, rows, fractions, seed)
+    return pd.DataFrame({"fraction": fractions, "toc": curve.pop("value"), **curve})
 
 
 def segments_table(
@@ -123,7 +120,9 @@ def segment_labels(values: pd.Series) -> pd.Series:
     """The values themselves when they are few or text, else the quarters of their distribution."""
     if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= MAX_LEVELS:
         return values.astype(str) if values.dtype == object else values
-    return pd.qcut(values, 4, duplicates="drop")
+    edges = np.unique(np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])).tolist()
+    names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    return pd.cut(values, edges, labels=names, include_lowest=True)
 
 
 def profile_table(

@@ -14,15 +14,21 @@ def uplift(
     outcome: opt.Outcome,
     treatment: opt.Treatment,
     features: Annotated[
-        str, typer.Option(help="Columns known before the treatment, commas between them.")
-    ],
+        str | None, typer.Option(help="Columns known before the treatment, commas between them.")
+    ] = None,
     learner: Annotated[
-        Literal["s", "t", "x", "r", "dr", "class"],
-        typer.Option(help="How each user's effect is predicted."),
-    ] = "x",
+        Literal["s", "t", "x", "r", "dr", "class", "all"] | None,
+        typer.Option(help="How each user's effect is predicted: x if left out; all, compared."),
+    ] = None,
     model: Annotated[str, typer.Option(help="What the learner stands on: boosting, linear.")] = (
         "boosting"
     ),
+    scores: Annotated[
+        str | None, typer.Option(help="Column of a score of your own, in place of a learner.")
+    ] = None,
+    trained_on: Annotated[
+        str | None, typer.Option(help="Column with 1 for rows that trained that score.")
+    ] = None,
     propensity: Annotated[
         str | None,
         typer.Option(help="Probability of treatment: a number, a column, or 'estimate'."),
@@ -74,6 +80,8 @@ def uplift(
         features=opt.columns(features),
         learner=learner,
         model=model,
+        scores=scores,
+        trained_on=trained_on,
         propensity=_number_or_column(propensity),
         cluster=cluster,
         weights=weights,

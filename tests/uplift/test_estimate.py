@@ -267,3 +267,11 @@ def test_intervals_cover_without_any_heterogeneity(learner: str) -> None:
         misses["headline"] += not result.conf_low < 0 < result.conf_high
         misses["autoc"] += not autoc["conf_low"] < 0 < autoc["conf_high"]
     assert max(misses.values()) <= 9, misses
+
+
+def test_quarters_are_named_by_their_ends() -> None:
+    frame, _ = randomised(2000, seed=15)
+    table = estimate(frame, **ARGUMENTS, model="linear").tables["segments"]
+    quarters = table[table["feature"] == "conf"]
+    assert quarters["segment"].iloc[0].startswith("0 to 0.2")
+    assert quarters["n"].sum() == 2000

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from noholdout_shared.errors import DataError
 from noholdout_uplift import compare_learners, estimate
-from noholdout_uplift.decision import NO_EVIDENCE, simultaneous_bound
+from noholdout_uplift.decision import NO_EVIDENCE
+from noholdout_uplift.inference import simultaneous_value
 from noholdout_uplift.kernels.cost_curve import cost_path, gain_along, within_budget
-from noholdout_uplift.scored import Scored
 from scipy.optimize import linprog
-from scipy.stats import norm
+from scipy.stats import norm, t
 from uplift.simulated import ARGUMENTS, randomised
 
 
@@ -131,19 +131,45 @@ def test_with_unit_costs_the_budget_is_a_share_of_users() -> None:
     )
 
 
+def value_of(psi: np.ndarray, two_sided: bool = False, df: float = np.inf) -> float:
+    return simultaneous_value(psi.T @ psi, 0.95, df, 1, two_sided=two_sided, draws=20_000)
+
+
 def test_the_bound_of_one_contrast_is_the_one_sided_normal() -> None:
     rng = np.random.default_rng(8)
-    n = 500
-    ones = np.ones(n)
-    rows = Scored(ones, ones, ones, ones, ones, None, None, 0.95, np.inf)
-    psi = rng.normal(size=(n, 1))
+    psi = rng.normal(size=(500, 1))
     # 20,000 draws: the quantile's Monte Carlo error is about 0.015.
-    assert simultaneous_bound(psi, rows, 1) == pytest.approx(norm.ppf(0.95), abs=0.05)
-    many = rng.normal(size=(n, 10))
-    independent = norm.ppf(0.95 ** (1 / 10))
-    assert simultaneous_bound(many, rows, 1) == pytest.approx(independent, abs=0.06)
+    assert value_of(psi) == pytest.approx(norm.ppf(0.95), abs=0.05)
+    many = rng.normal(size=(500, 10))
+    assert value_of(many) == pytest.approx(norm.ppf(0.95 ** (1 / 10)), abs=0.06)
+    both = value_of(many, two_sided=True)
+    assert both == pytest.approx(norm.ppf(0.5 + 0.95 ** (1 / 10) / 2), abs=0.06)
     same = np.repeat(psi, 10, axis=1)
-    assert simultaneous_bound(same, rows, 1) == pytest.approx(norm.ppf(0.95), abs=0.05)
+    assert value_of(same) == pytest.approx(norm.ppf(0.95), abs=0.05)
+    # Carried to t(9) by its tail: P(t > value) is what P(normal > bound) was.
+    assert t.sf(value_of(psi, df=9), 9) == pytest.approx(0.05, abs=0.004)
+
+
+def test_the_value_is_that_of_a_multiplier_bootstrap() -> None:
+    rng = np.random.default_rng(9)
+    psi = np.cumsum(rng.normal(size=(300, 20)), axis=1) / np.sqrt(np.arange(1, 21))
+    scale = np.sqrt((psi**2).sum(axis=0))
+    drawn = rng.normal(size=(20_000, 300)) @ psi / scale
+    slow = np.quantile(np.abs(drawn).max(axis=1), 0.95)
+    # Both quantiles are of 20,000 draws, each with a Monte Carlo error of about 0.015.
+    assert value_of(psi, two_sided=True) == pytest.approx(slow, abs=0.07)
+
+
+def test_bounds_hold_for_all_shares_but_for_one_rival_each() -> None:
+    found = estimate(world("sleeping dogs", 4000, 18), **ASK)
+    table = found.tables["contrasts"]
+    for rival in ("treat-none", "treat-all"):
+        family = table[table["against"] == rival]
+        value = (family["estimate"] - family["lower_bound"]) / family["std_error"]
+        assert np.ptp(value) < 1e-9  # one critical value a rival
+        # Between one bound and as many independent ones as there are shares.
+        assert norm.ppf(0.95) < value.iloc[0] < norm.ppf(0.95 ** (1 / len(family)))
+    assert table.loc[table["against"] == "random", "lower_bound"].isna().all()
 
 
 def test_optimism_is_what_the_table_says() -> None:
@@ -263,3 +289,19 @@ def test_what_cannot_be_valued_is_refused(change: dict[str, object], message: st
 def test_one_learner_is_no_comparison() -> None:
     with pytest.raises(DataError, match="needs two"):
         compare_learners(world("none", 300, 1), **ASK, learners=["x"])
+
+
+def test_bands_hold_the_intervals_of_each_point() -> None:
+    found = estimate(world("sleeping dogs", 3000, 19), **ASK, cost="cost", budget=0.5)
+    for name, value in (("qini", "uplift"), ("toc", "toc"), ("costs", "gain")):
+        table = found.tables[name]
+        held = table.dropna()
+        # None below 5% of the users, where too few rows stand behind a point.
+        assert 0 < len(table) - len(held) <= 8
+        assert (held["band_low"] <= held["conf_low"]).all()
+        assert (held["band_high"] >= held["conf_high"]).all()
+        wider = (held["band_high"] - held[value]) / (held["conf_high"] - held[value])
+        assert np.nanmax(wider) - np.nanmin(wider) < 1e-9  # one critical value a curve
+        assert 1.2 < np.nanmin(wider) < 1.8
+    again = estimate(world("sleeping dogs", 3000, 19), **ASK, cost="cost", budget=0.5)
+    pd.testing.assert_frame_equal(again.tables["qini"], found.tables["qini"])

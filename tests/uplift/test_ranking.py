@@ -1,5 +1,7 @@
 """Ranking metrics: by hand, against slow definitions, and their invariances."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from noholdout_uplift import rank_metrics, top_weights
@@ -153,18 +155,45 @@ def test_the_gain_curve_at_its_points() -> None:
     curve = gain_curve(rank(score), gamma, fractions)
     slow = [top_weights(score, u) @ gamma / 120 for u in fractions]
     np.testing.assert_allclose(curve.value, slow, atol=1e-13)
-    assert curve.variance[-1] == pytest.approx(gamma.var() / 120)
+    assert curve.covariance[-1, -1] == pytest.approx(gamma.var() / 120)
 
 
-def test_clusters_of_one_row_give_the_variance_of_independent_rows() -> None:
+@pytest.mark.parametrize("curve_of", [gain_curve, toc_curve])
+def test_clusters_of_one_row_give_the_covariance_of_independent_rows(curve_of: Any) -> None:
     rng = np.random.default_rng(13)
     score, gamma = rng.normal(size=200), rng.normal(size=200)
-    fractions = np.linspace(0, 1, 11)
-    rows = gain_curve(rank(score), gamma, fractions).variance
-    single = gain_curve(rank(score), gamma, fractions, rng.permutation(200)).variance
+    fractions = np.linspace(0, 1, 11)[1:]
+    rows = curve_of(rank(score), gamma, fractions).covariance
+    single = curve_of(rank(score), gamma, fractions, rng.permutation(200)).covariance
     np.testing.assert_allclose(single, rows * 200 / 199, atol=1e-15)
-    pairs = gain_curve(rank(score), gamma, fractions, np.arange(200) // 2).variance
+    pairs = curve_of(rank(score), gamma, fractions, np.arange(200) // 2).covariance
     assert not np.allclose(pairs, single)
+
+
+@pytest.mark.parametrize("levels", [7, 10**9])
+def test_the_covariance_is_that_of_the_influence_values(levels: int) -> None:
+    rng = np.random.default_rng(16)
+    n = 300
+    score, gamma = rng.integers(0, levels, n).astype(float), rng.normal(size=n)
+    weight = rng.integers(1, 4, n).astype(float)
+    fractions = np.linspace(0, 1, 11)[1:]
+    ranking = rank(score, weight)
+    total = weight.sum()
+    # A tied group counts where its middle is.
+    middle = np.empty(n)
+    middle[ranking.order] = ((np.cumsum(ranking.group_weight) - ranking.group_weight / 2) / total)[
+        ranking.group
+    ]
+    gains, tocs = [], []
+    average = weight @ gamma / total
+    for u, gain in zip(fractions, gain_curve(ranking, gamma, fractions).value, strict=True):
+        inside = middle <= u
+        gains.append(weight * inside * (gamma - gain / u))
+        tocs.append(gains[-1] / u - weight * (gamma - average))
+    for curve, psi in ((gain_curve, gains), (toc_curve, tocs)):
+        slow = np.array(psi) @ np.array(psi).T / total**2
+        fast = curve(ranking, gamma, fractions).covariance
+        np.testing.assert_allclose(fast, slow, atol=1e-15)
 
 
 def test_harmonic_sums_continue_to_fractions() -> None:
@@ -184,13 +213,12 @@ def test_the_toc_at_its_points_and_its_variance() -> None:
     score, gamma = rng.normal(size=400), rng.normal(size=400)
     fractions = np.linspace(0, 1, 21)[1:]
     curve = toc_curve(rank(score), gamma, fractions)
-    for u, value, variance in zip(fractions, curve.value, curve.variance, strict=True):
+    variances = np.diag(curve.covariance)
+    for u, value, variance in zip(fractions, curve.value, variances, strict=True):
         top = top_weights(score, u)
         assert value == pytest.approx(top @ gamma / top.sum() - gamma.mean(), abs=1e-12)
         psi = top / u * (gamma - top @ gamma / top.sum()) - (gamma - gamma.mean())
         assert variance == pytest.approx((psi**2).sum() / 400**2, rel=1e-9, abs=1e-15)
-    pairs = toc_curve(rank(score), gamma, fractions, np.arange(400))
-    np.testing.assert_allclose(pairs.variance, curve.variance * 400 / 399, atol=1e-15)
 
 
 def test_the_short_way_without_ties_is_the_long_one() -> None:

@@ -7,9 +7,14 @@ from typing import Any, Self
 import numpy as np
 from noholdout_shared.errors import DataError
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
 
-from noholdout_uplift.estimators.models import make_model
+from noholdout_uplift.estimators.models import make_model, one_thread
 
 
 class UpliftLearner(BaseEstimator):
@@ -56,14 +61,16 @@ class UpliftLearner(BaseEstimator):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         share = treatment.mean() if propensity is None else propensity
         probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
-        self._learn(X, np.asarray(y, dtype=float), treatment, probability, weight)
+        with one_thread():
+            self._learn(X, np.asarray(y, dtype=float), treatment, probability, weight)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Predicted effect of treatment on the outcome, shape ``(n,)``."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        return self._effect(X)
+        with one_thread():
+            return self._effect(X)
 
     def _learn(
         self,
@@ -80,7 +87,15 @@ class UpliftLearner(BaseEstimator):
 
     def _fit_model(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
         model = make_model(self.model, len(y), self.random_state)
-        return model.fit(X, y) if weight is None else model.fit(X, y, sample_weight=weight)
+        if weight is None:
+            return model.fit(X, y)
+        if not has_fit_parameter(model, "sample_weight"):
+            raise DataError(
+                f"model is a {type(model).__name__}, whose fit takes no sample_weight.",
+                f"Rows have weights here ({type(self).__name__}), which it would ignore.",
+                "Use a regressor that takes them, or a learner and data without weights.",
+            )
+        return model.fit(X, y, sample_weight=weight)
 
     def _fit_arm(
         self,

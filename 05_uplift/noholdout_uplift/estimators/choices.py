@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from noholdout_shared.input import check_choice
 
 Learner = Literal["s", "t", "x", "r", "dr", "class"]
+LearnerOrAll = Literal["s", "t", "x", "r", "dr", "class", "all"]
 LEARNERS: tuple[str, ...] = get_args(Learner)
 
 LEARNER_NAMES = {

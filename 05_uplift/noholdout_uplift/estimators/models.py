@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any
 
 from noholdout_shared.errors import DataError
 
 MODELS = ("boosting", "linear")
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()  # looks at the loaded libraries once, which takes milliseconds
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """A context in which scikit-learn's and BLAS's threads are one.
+
+    Many small fits on many threads wait for each other: on a busy machine that costs several
+    times the work itself. It also makes sums, and so results, the same on every machine.
+    """
+    return _controller().limit(limits=1)
 
 
 def make_model(model: Any, n_rows: int, seed: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.models import one_thread
 
 
 class TLearner(UpliftLearner):
@@ -25,5 +26,11 @@ class TLearner(UpliftLearner):
         self.control_model_ = self._fit_arm(X, y, treatment == 0, weight)
         self.treated_model_ = self._fit_arm(X, y, treatment == 1, weight)
 
+    def predict_means(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted outcome without and with treatment, two arrays of shape ``(n,)``."""
+        with one_thread():
+            return self.control_model_.predict(X), self.treated_model_.predict(X)
+
     def _effect(self, X: np.ndarray) -> np.ndarray:
-        return self.treated_model_.predict(X) - self.control_model_.predict(X)
+        control, treated = self.predict_means(X)
+        return treated - control

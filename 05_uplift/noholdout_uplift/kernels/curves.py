@@ -1,4 +1,4 @@
-"""The gain curve and the TOC at chosen shares, with the variance of each point."""
+"""The gain curve and the TOC at chosen shares, with the covariance of their points."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from noholdout_uplift.kernels.ranking import Ranking
 
 @dataclass(frozen=True)
 class Curve:
-    """Values of a curve and their variances, both of shape ``(m,)``."""
+    """Values of a curve at ``m`` shares, and their covariance, of shape ``(m, m)``."""
 
     value: np.ndarray
-    variance: np.ndarray
+    covariance: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,14 @@ def gain_curve(
 ) -> Curve:
     """The gain (Qini) curve ``u * mean(gamma in the top share u)`` at ``fractions``.
 
-    Tied rows contribute in proportion. The variance is that of the mean of ``gamma`` in the rows
+    Tied rows contribute in proportion. The errors are those of the mean of ``gamma`` in the rows
     selected, ``psi = 1(top) (gamma - mean)``, with sums within ``clusters`` (codes in the rows'
     own order) where they are given.
     """
     sums = _cumulate(ranking, gamma, fractions)
-    inside = (np.ones(fractions.size), -sums.mean)
+    inside = (np.ones(fractions.size), sums.average - sums.mean)
     outside = (np.zeros(fractions.size), np.zeros(fractions.size))
-    return Curve(
-        sums.gain, _variance(ranking, gamma, fractions, clusters, inside, outside, sums.total)
-    )
+    return Curve(sums.gain, _covariance(ranking, gamma, fractions, clusters, inside, outside, sums))
 
 
 def toc_curve(
@@ -59,11 +57,11 @@ def toc_curve(
     """
     sums = _cumulate(ranking, gamma, fractions)
     ones = np.ones(fractions.size)
-    inside = (1 / fractions - 1, sums.average - sums.mean / fractions)
-    outside = (-ones, sums.average * ones)
+    inside = (1 / fractions - 1, (sums.average - sums.mean) / fractions)
+    outside = (-ones, 0 * ones)
     return Curve(
         sums.mean - sums.average,
-        _variance(ranking, gamma, fractions, clusters, inside, outside, sums.total),
+        _covariance(ranking, gamma, fractions, clusters, inside, outside, sums),
     )
 
 
@@ -77,42 +75,43 @@ def _cumulate(ranking: Ranking, gamma: np.ndarray, fractions: np.ndarray) -> _Cu
     return _Cumulated(gain, mean, float(sums[-1] / total), total)
 
 
-def _variance(
+def _covariance(
     ranking: Ranking,
     gamma: np.ndarray,
     fractions: np.ndarray,
     clusters: np.ndarray | None,
     inside: tuple[np.ndarray, np.ndarray],
     outside: tuple[np.ndarray, np.ndarray],
-    total: float,
+    sums: _Cumulated,
 ) -> np.ndarray:
-    """Sum of squares of ``slope * gamma + level``, with one pair inside the top, one outside.
+    """Products of ``slope * (gamma - average) + level``, one pair inside each top, one outside it.
 
-    A tied group counts as inside when its middle is.
+    Between two neighbouring shares each point's influence values are one straight line in
+    ``gamma``, so sums over these bins are enough. A tied group counts where its middle is.
     """
-    width = ranking.group_weight
+    width, total = ranking.group_weight, sums.total
     middle = (np.cumsum(width) - width / 2) / total
     bins = np.searchsorted(fractions, middle, side="left")[ranking.group]
-    w, effect = ranking.weight, gamma[ranking.order]
+    w, effect = ranking.weight, gamma[ranking.order] - sums.average
     m = fractions.size
-
-    def upto(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sums = np.cumsum(np.bincount(bins, weights=values, minlength=m + 1))
-        return sums[:m], sums[-1] - sums[:m]
-
+    top = np.arange(m + 1)[None, :] <= np.arange(m)[:, None]
+    slope, level = (
+        np.where(top, one[:, None], other[:, None])
+        for one, other in zip(inside, outside, strict=True)
+    )
     if clusters is None:
-        squares, products, ones = (upto(w**2 * v) for v in (effect**2, effect, np.ones(w.size)))
-        parts = (
-            slope**2 * squares[side] + 2 * slope * level * products[side] + level**2 * ones[side]
-            for side, (slope, level) in enumerate((inside, outside))
+        squares, products, ones = (
+            np.bincount(bins, weights=w**2 * v, minlength=m + 1)
+            for v in (effect**2, effect, np.ones(w.size))
         )
-        return sum(parts, np.zeros(m)) / total**2
+        mixed = (slope * products) @ level.T
+        return ((slope * squares) @ slope.T + mixed + mixed.T + (level * ones) @ level.T) / total**2
     codes = np.unique(clusters, return_inverse=True)[1][ranking.order]
     count = int(codes.max()) + 1
     cell = codes * (m + 1) + bins
-    psi = np.zeros((count, m))
-    for values, place in ((w * effect, 0), (w, 1)):
-        table = np.bincount(cell, weights=values, minlength=count * (m + 1))
-        sums = table.reshape(count, m + 1).cumsum(axis=1)
-        psi += inside[place] * sums[:, :m] + outside[place] * (sums[:, -1:] - sums[:, :m])
-    return count / max(count - 1, 1) * (psi**2).sum(axis=0) / total**2
+    effects, mass = (
+        np.bincount(cell, weights=v, minlength=count * (m + 1)).reshape(count, m + 1)
+        for v in (w * effect, w)
+    )
+    psi = effects @ slope.T + mass @ level.T
+    return count / max(count - 1, 1) * (psi.T @ psi) / total**2
