@@ -130,19 +130,19 @@ def read_cells(
     check_choice("missing", missing, ("refuse", "drop"))
     by = list(dict.fromkeys(key for key in keys if key is not None))
     wanted = list(dict.fromkeys([*values, *by, *([] if weights is None else [weights])]))
+    measured = [*values, *([] if weights is None else [weights])]
     with open_table(data) as table:
         if table is None:
             return _whole(read_rows(data, wanted, missing=missing, may_be_empty=may_be_empty))
         schema = table.collect_schema()
         sources.require_columns(wanted, schema.names())
-        measured = [*values, *([] if weights is None else [weights])]
-        summable = all(_is_number(schema[column]) for column in measured)
+        table = table.select(wanted)
         n_rows = int(collected(table.select(nw.len().alias("n")))["n"].iloc[0])
+        summable = all(_is_number(schema[column]) for column in measured)
         if n_rows < WHOLE_BELOW or not summable or set(measured) & set(by):
-            frame = collected(table.select(wanted))
+            frame = collected(table)
             return _whole(read_rows(frame, wanted, missing=missing, may_be_empty=may_be_empty))
-        found = collected(_grouped(table.select(wanted), schema, by, values, weights))
-    return _settled(found, by, values, weights, missing, may_be_empty)
+        return _summed(table, schema, by, values, weights, missing, may_be_empty)
 
 
 def _whole(rows: Rows) -> SummedRows:
@@ -197,109 +197,149 @@ def plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**changed)
 
 
-def _grouped(
+def _summed(
     table: nw.LazyFrame[Any],
     schema: Any,
-    by: Sequence[str],
-    values: Sequence[str],
-    weights: str | None,
-) -> nw.LazyFrame[Any]:
-    """One row a combination of keys and of what is wrong with the values.
-
-    The state is a number in base 3 with a digit a value: 0 fine, 1 missing, 2 infinite.
-    """
-    columns = [*values, *([] if weights is None else [weights])]
-    numbers, state = [], nw.lit(0)
-    for i, column in enumerate(columns):
-        value = nw.col(column)
-        whole = schema[column] == nw.Boolean or schema[column].is_integer()
-        number = (value.cast(nw.Int64) if schema[column] == nw.Boolean else value).cast(nw.Float64)
-        numbers.append(number.alias(f"{PREFIX}v{i}"))
-        digit = nw.lit(0)
-        if not whole:
-            digit = nw.when(number.is_nan()).then(nw.lit(1)).otherwise(nw.lit(2))
-            digit = nw.when(number.is_finite()).then(nw.lit(0)).otherwise(digit)
-        digit = nw.when(value.is_null()).then(nw.lit(1)).otherwise(digit)
-        state = state + digit * 3**i
-    keys = [nw.col(column).alias(f"{PREFIX}k{i}") for i, column in enumerate(by)]
-    summed = [nw.len().alias(f"{PREFIX}n")]
-    for i in range(len(values)):
-        value = nw.col(f"{PREFIX}v{i}")
-        summed += [
-            value.mean().alias(f"{PREFIX}mean{i}"),
-            value.var(ddof=0).alias(f"{PREFIX}var{i}"),
-            value.min().alias(f"{PREFIX}low{i}"),
-            value.max().alias(f"{PREFIX}high{i}"),
-        ]
-    table = table.select(*keys, *numbers, state.alias(STATE))
-    if weights is not None:
-        w = f"{PREFIX}v{len(values)}"
-        product = [
-            (nw.col(w) * nw.col(f"{PREFIX}v{i}")).alias(f"{PREFIX}p{i}") for i in range(len(values))
-        ]
-        negative = nw.when(nw.col(w) < 0).then(nw.lit(1)).otherwise(nw.lit(0))
-        table = table.with_columns(*product, negative.alias(f"{PREFIX}neg"))
-        summed += [nw.col(w).sum().alias(f"{PREFIX}w"), nw.col(f"{PREFIX}neg").sum()]
-        summed += [nw.col(f"{PREFIX}p{i}").sum() for i in range(len(values))]
-    groups = [f"{PREFIX}k{i}" for i in range(len(by))]
-    return table.group_by(*groups, STATE).agg(*summed)
-
-
-def _settled(
-    found: pd.DataFrame,
     by: Sequence[str],
     values: Sequence[str],
     weights: str | None,
     missing: Missing,
     may_be_empty: Sequence[str],
 ) -> SummedRows:
-    """The engine's answer as a frame of cells, odd values refused or dropped as in memory."""
-    if len(found) == 0:
+    """Cells: first what the columns hold as a whole, then the sums by key."""
+    columns = [*values, *([] if weights is None else [weights])]
+    table = table.select(
+        *(nw.col(column).alias(f"{PREFIX}k{i}") for i, column in enumerate(by)),
+        *(_as_float(column, schema).alias(f"{PREFIX}v{i}") for i, column in enumerate(columns)),
+    )
+    whole = _column_totals(table, columns, schema)
+    for column, row in whole.items():
+        _refuse_infinite(column, int(row["infinite"]), column == weights)
+    if weights is not None:
+        _refuse_negative(int(whole[weights]["negative"]), weights)
+    odd = any(row["missing"] > 0 for row in whole.values())
+    centres = [_centre(whole[column]) for column in values]
+    sums = collected(_sums(table, len(by), centres, weights is not None, columns if odd else ()))
+    if len(sums) == 0:
         raise DataError(
             "The data has no rows.", "There is nothing to estimate.", "Check the file or filter."
         )
-    copies = found[f"{PREFIX}n"].to_numpy(dtype=np.int64)
-    columns = [*values, *([] if weights is None else [weights])]
+    copies = sums[f"{PREFIX}n"].to_numpy(dtype=np.int64)
+    state = sums[STATE].to_numpy() if odd else np.zeros(len(sums), dtype=np.int64)
     data: dict[str, Any] = {}
-    for i, column in enumerate(values):
-        data[column] = found[f"{PREFIX}mean{i}"].to_numpy(dtype=float)
-    if weights is not None:
-        total = found[f"{PREFIX}w"].to_numpy(dtype=float)
-        data[weights] = total
-        for i, column in enumerate(values):
-            summed = found[f"{PREFIX}p{i}"].to_numpy(dtype=float)
+    spread: dict[str, np.ndarray] = {}
+    for i, (column, centre) in enumerate(zip(values, centres, strict=True)):
+        first, second = (_floats(sums, f"{name}{i}") for name in ("first", "second"))
+        data[column] = centre + first / copies
+        spread[column] = np.maximum(second - first**2 / copies, 0.0)
+        if weights is not None:
+            total = _floats(sums, "w")
             with np.errstate(invalid="ignore", divide="ignore"):
-                data[column] = np.where(total > 0, summed / total, data[column])
-        _refuse_negative(found, weights)
+                mean = centre + _floats(sums, f"weighted{i}") / total
+            data[column] = np.where(total > 0, mean, data[column])
+    if weights is not None:
+        data[weights] = _floats(sums, "w")
     for i, column in enumerate(columns):
-        state = found[STATE].to_numpy() // 3**i % 3
-        _refuse_infinite(column, int(copies[state == 2].sum()), column == weights)
-        data[column] = np.where(state == 0, data[column], np.nan)
+        data[column] = np.where(state // 2**i % 2 == 0, data[column], np.nan)
     for i, column in enumerate(by):
-        data[column] = found[f"{PREFIX}k{i}"].to_numpy()
-    frame = pd.DataFrame(data)
-    rows, kept = settle_missing(frame, missing, may_be_empty, copies)
-    settings = {
-        **rows.settings,
-        "summed_by_engine": f"{int(copies.sum()):,} rows in {len(rows.frame):,} cells",
-    }
-    spread = {
-        column: found[f"{PREFIX}var{i}"].to_numpy(dtype=float)[kept] * copies[kept]
-        for i, column in enumerate(values)
-    }
-    ends = {
-        name: {
-            c: found[f"{PREFIX}{name}{i}"].to_numpy(dtype=float)[kept] for i, c in enumerate(values)
-        }
-        for name in ("low", "high")
-    }
+        data[column] = sums[f"{PREFIX}k{i}"].to_numpy()
+    rows, kept = settle_missing(pd.DataFrame(data), missing, may_be_empty, copies)
     cells = Cells(
         copies=copies[kept],
-        spread=spread,
-        low={column: float(v.min()) for column, v in ends["low"].items()},
-        high={column: float(v.max()) for column, v in ends["high"].items()},
+        spread={column: part[kept] for column, part in spread.items()},
+        low={column: float(whole[column]["low"]) for column in values},
+        high={column: float(whole[column]["high"]) for column in values},
     )
-    return SummedRows(rows.frame, settings, cells)
+    said = f"{int(copies.sum()):,} rows in {len(rows.frame):,} cells"
+    return SummedRows(rows.frame, {**rows.settings, "summed_by_engine": said}, cells)
+
+
+def _as_float(column: str, schema: Any) -> nw.Expr:
+    value = nw.col(column)
+    if schema[column] == nw.Boolean:
+        value = value.cast(nw.Int64)
+    return value.cast(nw.Float64)
+
+
+def _column_totals(
+    table: nw.LazyFrame[Any], columns: Sequence[str], schema: Any
+) -> dict[str, pd.Series]:
+    """``missing, infinite, negative, low, high, mean, variance`` of each column."""
+    one, none = nw.lit(1), nw.lit(0)
+    parts, flags = [], []
+    for i, column in enumerate(columns):
+        value = nw.col(f"{PREFIX}v{i}")
+        absent = nw.when(value.is_null()).then(one).otherwise(none)
+        infinite = none
+        if not (schema[column] == nw.Boolean or schema[column].is_integer()):
+            nan = nw.when(value.is_nan()).then(one).otherwise(none)
+            absent = nw.when(value.is_null()).then(one).otherwise(nan)
+            infinite = nw.when(value.is_finite()).then(none).otherwise(one)
+            value = nw.when(value.is_finite()).then(value)
+        flags += [
+            absent.alias(f"missing{i}"),
+            infinite.alias(f"unfinite{i}"),
+            nw.when(value < 0).then(one).otherwise(none).alias(f"negative{i}"),
+            value.alias(f"value{i}"),
+        ]
+        kept = nw.col(f"value{i}")
+        parts += [nw.col(f"{name}{i}").sum() for name in ("missing", "unfinite", "negative")]
+        parts += [
+            kept.min().alias(f"low{i}"),
+            kept.max().alias(f"high{i}"),
+            kept.mean().alias(f"mean{i}"),
+            kept.var(ddof=0).alias(f"variance{i}"),
+        ]
+    row = collected(table.select(*flags).select(*parts)).iloc[0]
+    names = ("missing", "unfinite", "negative", "low", "high", "mean", "variance")
+    found = {}
+    for i, column in enumerate(columns):
+        one_column = pd.Series({name: row[f"{name}{i}"] for name in names}, dtype=float).fillna(0)
+        # A missing value isn't finite either.
+        one_column["infinite"] = max(one_column["unfinite"] - one_column["missing"], 0)
+        found[column] = one_column
+    return found
+
+
+def _centre(whole: pd.Series) -> float:
+    """What to subtract before squaring: nothing, unless the mean dwarfs the deviation."""
+    return float(whole["mean"]) if whole["mean"] ** 2 > 100 * whole["variance"] else 0.0
+
+
+def _sums(
+    table: nw.LazyFrame[Any],
+    n_keys: int,
+    centres: Sequence[float],
+    weighted: bool,
+    odd: Sequence[str],
+) -> nw.LazyFrame[Any]:
+    """Counts and sums of first and second powers by key, and by which values are missing."""
+    made, summed = [], [nw.len().alias(f"{PREFIX}n")]
+    w = nw.col(f"{PREFIX}v{len(centres)}")
+    for i, centre in enumerate(centres):
+        value = nw.col(f"{PREFIX}v{i}") - centre
+        made += [value.alias(f"{PREFIX}first{i}"), (value * value).alias(f"{PREFIX}second{i}")]
+        summed += [nw.col(f"{PREFIX}{name}{i}").sum() for name in ("first", "second")]
+        if weighted:
+            made.append((w * value).alias(f"{PREFIX}weighted{i}"))
+            summed.append(nw.col(f"{PREFIX}weighted{i}").sum())
+    if weighted:
+        made.append(w.alias(f"{PREFIX}w"))
+        summed.append(nw.col(f"{PREFIX}w").sum())
+    keys = [f"{PREFIX}k{i}" for i in range(n_keys)]
+    if odd:
+        state = nw.lit(0)
+        for i in range(len(odd)):
+            value = nw.col(f"{PREFIX}v{i}")
+            absent = nw.when(value.is_nan()).then(nw.lit(1)).otherwise(nw.lit(0))
+            state = state + nw.when(value.is_null()).then(nw.lit(1)).otherwise(absent) * 2**i
+        made.append(state.alias(STATE))
+    table = table.select(*keys, *made)
+    return table.group_by(*keys, *([STATE] if odd else [])).agg(*summed)
+
+
+def _floats(sums: pd.DataFrame, name: str) -> np.ndarray:
+    return sums[f"{PREFIX}{name}"].to_numpy(dtype=float, na_value=np.nan)
 
 
 def _refuse_infinite(column: str, count: int, weighs: bool) -> None:
@@ -312,8 +352,7 @@ def _refuse_infinite(column: str, count: int, weighs: bool) -> None:
         )
 
 
-def _refuse_negative(found: pd.DataFrame, weights: str) -> None:
-    negative = int(found[f"{PREFIX}neg"].sum())
+def _refuse_negative(negative: int, weights: str) -> None:
     if negative:
         raise DataError(
             f"Weights column {weights!r} holds {negative:,} negative values.",
