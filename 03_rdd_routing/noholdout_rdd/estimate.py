@@ -8,12 +8,12 @@ from typing import Any
 from noholdout_shared.input import Missing, resolve_replicates
 
 from noholdout_rdd.estimators.local_polynomial import local_polynomial
-from noholdout_rdd.estimators.options import Design
+from noholdout_rdd.estimators.options import Design, Options, fit_spec, is_fuzzy
 from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import Selector
 from noholdout_rdd.kernels.local import ClusterSums, Kernel, Variance
 from noholdout_rdd.result import RddEstimate
-from noholdout_rdd.threshold_data import MixedBin, TreatedSide
+from noholdout_rdd.threshold_data import Columns, MixedBin, TreatedSide, read_threshold
 
 
 def estimate(
@@ -24,6 +24,7 @@ def estimate(
     cutoff: float,
     treated_side: TreatedSide = "above",
     treatment: str | None = None,
+    denominator: str | None = None,
     design: Design | None = None,
     bandwidth: float | None = None,
     bias_bandwidth: float | None = None,
@@ -67,6 +68,9 @@ def estimate(
         The side that the rule treats.
     treatment
         Column of the treatment received (0/1).
+    denominator
+        Column over which the outcome is a ratio, such as cost over completed tasks: the effect is
+        the difference of two ratios of means at the cutoff, its error by the delta method.
     design
         ``sharp``: the effect of crossing the cutoff. ``fuzzy``: that effect over the jump in
         ``treatment``, the effect on those who follow the rule. Left out: fuzzy when ``treatment``
@@ -118,7 +122,8 @@ def estimate(
     margin
         Also answer whether the effect is worse than minus this, in the outcome's units.
     seed, jobs
-        What every method takes; nothing here is random or parallel, so they change nothing.
+        What every method takes. No step here draws or is split, so they change nothing; they stand
+        here so that one script can call every method alike.
 
     Returns
     -------
@@ -131,8 +136,8 @@ def estimate(
     DataError
         The data can't be read as asked.
     DesignError
-        No rows on one side, a window with too few different scores, or a treatment that doesn't
-        jump.
+        No rows on one side, a window with too few different scores, a treatment that doesn't
+        jump, or a denominator without a positive mean at the cutoff.
 
     Notes
     -----
@@ -145,32 +150,37 @@ def estimate(
     ...          cutoff=0.85, treated_side="below")  # doctest: +SKIP
     """
     resolve_replicates(replicates, inference, (), 0)
-    return local_polynomial(
-        data,
-        outcome=outcome,
-        running=running,
-        cutoff=cutoff,
-        treated_side=treated_side,
-        treatment=treatment,
-        design=design,
+    options = Options(
+        spec=fit_spec(kernel, degree, variance, cluster, cluster_sums),
+        selector=selector,
         bandwidth=bandwidth,
         bias_bandwidth=bias_bandwidth,
-        selector=selector,
-        kernel=kernel,
-        degree=degree,
-        variance=variance,
-        covariates=covariates,
-        other_rules=other_rules,
-        costs=costs,
-        step=step,
-        cluster=cluster,
-        cluster_sums=cluster_sums,
-        weights=weights,
-        donut=donut,
-        mixed_bin=mixed_bin,
+        fuzzy=is_fuzzy(design, treatment, denominator),
         inference=inference,
         smoothness=smoothness,
+        price=len(costs) > 0 or step is not None,
+        step=step,
         conf_level=conf_level,
-        missing=missing,
         margin=margin,
     )
+    columns = Columns(
+        outcome=outcome,
+        running=running,
+        treatment=treatment,
+        denominator=denominator,
+        covariates=tuple(covariates),
+        other_rules=tuple(other_rules),
+        costs=tuple(costs),
+        cluster=cluster,
+        weights=weights,
+    )
+    rows = read_threshold(
+        data,
+        columns,
+        cutoff=cutoff,
+        treated_side=treated_side,
+        donut=donut,
+        mixed_bin=mixed_bin,
+        missing=missing,
+    )
+    return local_polynomial(rows, options)

@@ -137,9 +137,11 @@ def plot_threshold(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
     cutoff = float(estimate.settings["cutoff"])
     style.mark_launch(ax, cutoff, f"cutoff {cutoff:g}")
     style.percent_axis(ax, estimate.proportion)
+    below = estimate.settings.get("denominator")
+    name = f"{estimate.outcome} / {below}" if below else estimate.outcome
     ax.set_xlabel(str(estimate.settings["running"]))
-    ax.set_ylabel(estimate.outcome)
-    ax.set_title(f"The jump in {estimate.outcome} at the cutoff")
+    ax.set_ylabel(name)
+    ax.set_title(f"The jump in {name} at the cutoff")
     ax.legend(loc="best")
     return ax
 
@@ -229,7 +231,8 @@ def plot_price(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=style.NEUTRAL, linewidth=1)
     style.mark_launch(ax, cutoff, "cutoff now")
     ax.set_xlabel(f"new cutoff of {estimate.settings['running']}")
-    ax.set_ylabel(f"{name} per 1,000 users")
+    below = estimate.settings.get("denominator")
+    ax.set_ylabel(f"{name} / {below}, all users" if below else f"{name} per 1,000 users")
     ax.set_title("What moving the cutoff would change")
     ax.legend(loc="best")
     return ax

@@ -28,6 +28,8 @@ TreatedSide = Literal["above", "below"]
 MixedBin = Literal["keep", "drop"]
 
 MIXED_ROWS, MIXED_SHARE = 10, 0.1  # a score that mixes both arms has at least so many and much
+Pair = tuple[np.ndarray, np.ndarray]  # one column, left and right in the sides' order
+
 LEAST_ROWS = 10  # rows on each side below which no local fit makes sense
 
 
@@ -43,6 +45,8 @@ class ThresholdData:
         Treatment actually received, left and right in the sides' order, or ``None``.
     other_rules, costs
         Other treatments, and costs, by column, left and right.
+    numerator, denominator
+        Of a ratio metric, or ``None``; the sides then hold its linearised outcome once settled.
     mixed_rows, mixed_score
         Rows at the one score by the cutoff that alone mixes both arms (0 when there is none).
     sign
@@ -51,7 +55,7 @@ class ThresholdData:
 
     left: Side
     right: Side
-    treatment: tuple[np.ndarray, np.ndarray] | None
+    treatment: Pair | None
     sign: int
     cutoff: float
     outcome: str
@@ -61,8 +65,11 @@ class ThresholdData:
     n_clusters: int | None
     proportion: bool
     settings: dict[str, Any] = field(default_factory=dict)
-    other_rules: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    costs: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    other_rules: dict[str, Pair] = field(default_factory=dict)
+    costs: dict[str, Pair] = field(default_factory=dict)
+    numerator: Pair | None = None
+    denominator: Pair | None = None
+    denominator_column: str | None = None
     mixed_rows: int = 0
     mixed_score: float = float("nan")
 
@@ -89,6 +96,7 @@ class Columns:
     outcome: str
     running: str
     treatment: str | None = None
+    denominator: str | None = None
     covariates: tuple[str, ...] = ()
     other_rules: tuple[str, ...] = ()
     costs: tuple[str, ...] = ()
@@ -97,13 +105,21 @@ class Columns:
 
     def named(self) -> list[str | None]:
         """All columns, those left out as ``None``."""
-        first = [self.outcome, self.running, self.treatment, self.cluster, self.weights]
-        return [*first, *self.covariates, *self.other_rules, *self.costs]
+        first = [self.outcome, self.denominator, self.running, self.treatment]
+        return [
+            *first,
+            self.cluster,
+            self.weights,
+            *self.covariates,
+            *self.other_rules,
+            *self.costs,
+        ]
 
     def refuse_reuse(self) -> None:
         """Raise a DataError when the score plays another part too."""
         parts = {
             "outcome": (self.outcome,),
+            "denominator": (self.denominator,),
             "treatment": (self.treatment,),
             "cluster": (self.cluster,),
             "covariates": self.covariates,
@@ -147,6 +163,7 @@ def read_threshold(
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
     y = outcome_column(frame, columns.outcome)
+    below = _denominators(frame, columns)
     check_sides(score, cutoff, columns.running)
     design = design_matrix(frame, columns.covariates)
     received = None
@@ -157,6 +174,8 @@ def read_threshold(
     coded, n_clusters = _clusters(frame, columns.cluster)
     sampling = positive_weights(frame, columns.weights)
     settings: dict[str, Any] = {**rows.settings, "cutoff": cutoff, "treated_side": treated_side}
+    if columns.denominator is not None:
+        settings["denominator"] = columns.denominator
     if columns.covariates:
         settings |= {"covariates": list(design.names), **design.settings}
     kept, left_out = _kept(score, cutoff, sampling, donut)
@@ -177,7 +196,7 @@ def read_threshold(
         for order, distance in zip(orders, distances, strict=True)
     )
 
-    def split(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def split(column: np.ndarray) -> Pair:
         return column[orders[0]], column[orders[1]]
 
     return ThresholdData(
@@ -191,10 +210,13 @@ def read_threshold(
         treatment_column=columns.treatment,
         covariate_names=design.names,
         n_clusters=n_clusters,
-        proportion=is_proportion(y),
+        proportion=is_proportion(y) if below is None else bool(((y >= 0) & (y <= below)).all()),
         settings={**settings, **left_out},
         other_rules={name: split(column) for name, column in others.items()},
         costs={name: split(column) for name, column in costs.items()},
+        numerator=None if below is None else split(y),
+        denominator=None if below is None else split(below),
+        denominator_column=columns.denominator,
         mixed_rows=0 if received is None else int(mixed.sum()),
         mixed_score=float(score[mixed][0]) if mixed.any() else float("nan"),
     )
@@ -302,6 +324,27 @@ def _outside(score: np.ndarray, cutoff: float, donut: float | None) -> np.ndarra
         )
     # A score of 0.84 lies 0.01 from 0.85 although its floating-point distance is a bit more.
     return np.abs(score - cutoff) > donut * (1 + 1e-9)
+
+
+def _denominators(frame: pd.DataFrame, columns: Columns) -> np.ndarray | None:
+    """The denominator of a ratio metric, shape ``(n,)``; negative values are refused."""
+    column = columns.denominator
+    if column is None:
+        return None
+    if column == columns.outcome:
+        raise DataError(
+            f"Column {column!r} is named as outcome and as denominator.",
+            "Their ratio is 1 for everyone.",
+            "Name the column that the outcome is counted over.",
+        )
+    values = numeric(frame, column, "Denominator")
+    if (values < 0).any():
+        raise DataError(
+            f"Denominator column {column!r} holds {int((values < 0).sum()):,} negative values.",
+            "A ratio of means over such a sum has no plain meaning.",
+            "Name a count or an amount of zero or more.",
+        )
+    return values
 
 
 def _clusters(frame: pd.DataFrame, cluster: str | None) -> tuple[np.ndarray | None, int | None]:

@@ -21,7 +21,8 @@ from noholdout_rdd.inference import Effect, outcome_sides
 from noholdout_rdd.kernels.honest import bias_aware_critical, smoothness_rule
 from noholdout_rdd.kernels.jump import jump_pair
 from noholdout_rdd.kernels.local import Side, Spec, local_fit
-from noholdout_rdd.threshold_data import ThresholdData
+from noholdout_rdd.ratio import overall_ratio
+from noholdout_rdd.threshold_data import Pair, ThresholdData
 
 PER = 1000  # users that the changes are stated for
 STEPS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
@@ -39,13 +40,17 @@ class Price:
     table
         One row a new cutoff: ``cutoff``, ``step``, ``moved``; for the outcome and each cost
         ``<column>_change``, ``_low``, ``_high``; with a cost ``cost_per_extra``, ``_low``,
-        ``_high`` (undefined when the outcome's change could be zero); ``within_reach``.
+        ``_high`` (undefined when the outcome's change could be zero); ``within_reach``. The
+        change of a ratio metric is that of the ratio over all users, and has no cost per extra.
     reach
         The largest move that the data allow.
+    ratio
+        The ratio over all users as it is now; ``nan`` for other outcomes.
     """
 
     table: pd.DataFrame
     reach: float
+    ratio: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,12 @@ def price_threshold(
     smoothness
         Bound on the outcome's second derivative; rule of thumb when ``None``, and for the costs.
     """
-    outcome = tuple(side.values[0] for side in data.sides)
-    curves = {data.outcome: _curve(data, (outcome[0], outcome[1]), effect, spec, smoothness)}
+    own: Pair = (data.left.values[0], data.right.values[0])
+    ratio, per = float("nan"), float(PER)
+    if data.denominator is not None:
+        ratio, own = overall_ratio(data)
+        per = 1.0
+    curves = {data.outcome: _curve(data, own, effect, spec, smoothness)}
     for name, pair in costs.items():
         curves[name] = _curve(data, pair, effect, spec, None)
     reach = _reach(curves[data.outcome], max(effect.h), conf_level)
@@ -119,8 +128,9 @@ def price_threshold(
         direction = -data.sign * np.sign(shift)
         row = {"cutoff": data.cutoff + shift, "step": shift, "moved": PER * moved}
         for name, curve in curves.items():
-            row |= _change(name, curve, shift, PER * moved * direction, conf_level)
-        if costs:
+            times = (per if name == data.outcome else PER) * moved * direction
+            row |= _change(name, curve, shift, times, conf_level)
+        if costs and data.denominator is None:
             cost = curves[next(iter(costs))]
             row |= _per_extra(curves[data.outcome], cost, shift, conf_level)
         row["within_reach"] = bool(abs(shift) <= reach * (1 + 1e-9))
@@ -131,7 +141,7 @@ def price_threshold(
             "A move that switches nobody has no price.",
             "Give a larger --step.",
         )
-    return Price(pd.DataFrame(rows), reach)
+    return Price(pd.DataFrame(rows), reach, ratio)
 
 
 def _curve(
@@ -244,13 +254,16 @@ def reach_check(data: ThresholdData, price: Price, step: float, costs: tuple[str
     toward_treatment = price.table[price.table["step"] * data.sign < 0]
     table = toward_treatment if len(toward_treatment) else price.table
     row = table.iloc[int(table["step"].abs().to_numpy().argmin())]
+    titles = {name: name for name in (data.outcome, *costs)}
+    if data.denominator is not None:
+        titles[data.outcome] += f" / {data.denominator_column} over all (now {price.ratio:.4g})"
     words = [
-        f"{row[f'{name}_change']:+.3g} {name} ({row[f'{name}_low']:+.3g} to "
+        f"{row[f'{name}_change']:+.3g} {title} ({row[f'{name}_low']:+.3g} to "
         f"{row[f'{name}_high']:+.3g})"
-        for name in (data.outcome, *costs)
+        for name, title in titles.items()
     ]
     extra = ""
-    if costs:
+    if costs and data.denominator is None:
         each = row["cost_per_extra"]
         extra = (
             f", or {each:.3g} {costs[0]} per extra {data.outcome}"

@@ -20,6 +20,9 @@ def rdd(
     treatment: Annotated[
         str | None, typer.Option(help="Column of the treatment received (0/1): a fuzzy design.")
     ] = None,
+    denominator: Annotated[
+        str | None, typer.Option(help="The effect on outcome / this, a ratio of means.")
+    ] = None,
     design: Annotated[
         Literal["sharp", "fuzzy"] | None,
         typer.Option(help="Fuzzy when a treatment is given, unless said otherwise here."),
@@ -110,6 +113,7 @@ def rdd(
         cutoff=cutoff,
         treated_side=treated_side,
         treatment=treatment,
+        denominator=denominator,
         design=design,
         bandwidth=bandwidth,
         bias_bandwidth=bias_bandwidth,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from noholdout_rdd.checks import placebo_cutoffs, run_checks, sweep
+from noholdout_rdd.estimators.options import Options
 from noholdout_rdd.inference import (
     Effect,
     Inference,
@@ -28,29 +29,17 @@ def assemble(
     rows: ThresholdData,
     effect: Effect,
     honest: HonestJump | None,
-    spec: Spec,
-    settings: dict[str, Any],
-    *,
-    fuzzy: bool,
-    inference: Inference,
-    conf_level: float,
-    margin: float | None,
+    options: Options,
+    chosen: str,
 ) -> RddEstimate:
-    """Interval, tables and checks around an effect."""
+    """Interval, tables and checks around an effect whose bandwidths were ``chosen`` so."""
+    spec, fuzzy, inference = options.spec, options.fuzzy, options.inference
+    conf_level = options.conf_level
     if inference == "honest" and honest is None:
         raise SparseWindow(max(effect.h), min(effect.pair.n_h), 2)
     found = effect_interval(effect, honest, inference, conf_level)
-    if honest is not None:
-        settings = {**settings, "smoothness": honest.smoothness}
     n_treated, n_control = _arms(rows, fuzzy=fuzzy)
     placebos = placebo_cutoffs(rows, spec, conf_level)
-    tables = {
-        "bandwidths": _bandwidth_table(effect),
-        "variants": variants(effect, honest, conf_level),
-        "sweep": sweep(rows, effect, spec, conf_level, fuzzy=fuzzy),
-        "placebo_cutoffs": placebos,
-        **picture_tables(rows, effect, spec, conf_level),
-    }
     return RddEstimate(
         method=f"Regression discontinuity: {_fit_words(spec, fuzzy=fuzzy)}, {inference}",
         estimand=_estimand(rows, fuzzy=fuzzy),
@@ -66,7 +55,7 @@ def assemble(
         n_treated=n_treated,
         n_control=n_control,
         n_clusters=rows.n_clusters,
-        settings={**rows.settings, **settings},
+        settings=_settings(rows, honest, options, chosen),
         checks=run_checks(
             rows,
             effect,
@@ -76,11 +65,33 @@ def assemble(
             honest=honest,
             conf_level=conf_level,
         ),
-        tables=tables,
+        tables={
+            "bandwidths": _bandwidth_table(effect),
+            "variants": variants(effect, honest, conf_level),
+            "sweep": sweep(rows, effect, spec, conf_level, fuzzy=fuzzy),
+            "placebo_cutoffs": placebos,
+            **picture_tables(rows, effect, spec, conf_level),
+        },
         proportion=rows.proportion,
-        margin=margin,
+        margin=options.margin,
         bias_bound=honest.bias if inference == "honest" and honest is not None else 0.0,
     )
+
+
+def _settings(
+    rows: ThresholdData, honest: HonestJump | None, options: Options, chosen: str
+) -> dict[str, Any]:
+    spec = options.spec
+    settings = {
+        **rows.settings,
+        "running": rows.running,
+        "design": "fuzzy" if options.fuzzy else "sharp",
+        "kernel": spec.kernel,
+        "degree": spec.degree,
+        "variance": spec.variance if rows.n_clusters is None else "cluster",
+        "selector": chosen,
+    }
+    return settings if honest is None else settings | {"smoothness": honest.smoothness}
 
 
 def _arms(rows: ThresholdData, *, fuzzy: bool) -> tuple[int, int]:
@@ -101,7 +112,8 @@ def _estimand(rows: ThresholdData, *, fuzzy: bool) -> str:
     if fuzzy:
         return f"effect of {rows.treatment_column} {at}, on those who follow the rule"
     side = "at or above" if rows.sign > 0 else "below"
-    return f"effect {at} of being {side} it"
+    below = "" if rows.denominator is None else f", outcome / {rows.denominator_column}"
+    return f"effect {at} of being {side} it{below}"
 
 
 def _value(effect: Effect, honest: HonestJump | None, inference: Inference) -> float:
@@ -122,6 +134,8 @@ def _inference_words(
         error = "3 nearest neighbours"
     if rows.n_clusters is not None:
         error = _cluster_words(rows, spec)
+    if rows.denominator is not None:
+        error += ", delta method"
     if inference == "honest" and honest is not None:
         return (
             f"bias-aware: widened by a bias of at most {honest.bias:.3g}, if the curve's second "
@@ -162,25 +176,20 @@ def _bandwidth_table(effect: Effect) -> pd.DataFrame:
 
 
 def with_price(
-    result: RddEstimate,
-    rows: ThresholdData,
-    effect: Effect,
-    spec: Spec,
-    step: float | None,
-    smoothness: float | None,
+    result: RddEstimate, rows: ThresholdData, effect: Effect, options: Options
 ) -> RddEstimate:
     """The estimate with the table ``price`` and the check ``price_reach``."""
-    width = default_step(rows) if step is None else step
+    width = default_step(rows) if options.step is None else options.step
     # A move changes the rule, so its price is the rule's (sharp) effect even when it is overridden.
-    sharp = fit_effect(rows, effect.h, effect.b, spec, fuzzy=False)
+    sharp = fit_effect(rows, effect.h, effect.b, options.spec, fuzzy=False)
     price = price_threshold(
         rows,
         sharp,
-        spec,
+        options.spec,
         costs=rows.costs,
         step=width,
-        smoothness=smoothness,
-        conf_level=result.conf_level,
+        smoothness=options.smoothness,
+        conf_level=options.conf_level,
     )
     return replace(
         result,

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice
+from noholdout_shared.input import check_choice, check_level
 
-from noholdout_rdd.kernels.local import KERNELS, ClusterSums, Kernel, Spec, Variance
+from noholdout_rdd.inference import Inference
+from noholdout_rdd.kernels.bandwidth import SELECTORS, Selector
+from noholdout_rdd.kernels.local import DEFAULT, KERNELS, ClusterSums, Kernel, Spec, Variance
 
 Design = Literal["sharp", "fuzzy"]
 VARIANCES = ("nearest-neighbour", "hc0", "hc1", "hc2", "hc3")
 HIGHEST_DEGREE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How an estimator answers; each as in :func:`noholdout_rdd.estimate.estimate`.
+
+    Parameters
+    ----------
+    spec
+        Degree, kernel, residuals and how clusters are summed.
+    fuzzy
+        Whether the answer is divided by the jump in treatment.
+    price
+        Whether moves of the cutoff are priced, by ``step`` or a step that suits the scores.
+    """
+
+    spec: Spec = DEFAULT
+    selector: Selector = "mserd"
+    bandwidth: float | None = None
+    bias_bandwidth: float | None = None
+    fuzzy: bool = False
+    inference: Inference = "robust"
+    smoothness: float | None = None
+    price: bool = False
+    step: float | None = None
+    conf_level: float = 0.95
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        check_level(self.conf_level)
+        check_choice("selector", self.selector, SELECTORS)
+        check_choice("inference", self.inference, ("robust", "conventional", "honest"))
+        check_positive(bandwidth=self.bandwidth, bias_bandwidth=self.bias_bandwidth)
+        check_positive(smoothness=self.smoothness, step=self.step)
 
 
 def fit_spec(
@@ -43,7 +80,7 @@ def fit_spec(
     return Spec(degree, kernel, "nearest-neighbour" if cluster is None else "hc0", sums)
 
 
-def is_fuzzy(design: Design | None, treatment: str | None) -> bool:
+def is_fuzzy(design: Design | None, treatment: str | None, denominator: str | None) -> bool:
     """Whether the answer is divided by the jump in treatment."""
     if design is not None:
         check_choice("design", design, ("sharp", "fuzzy"))
@@ -53,7 +90,14 @@ def is_fuzzy(design: Design | None, treatment: str | None) -> bool:
             "It divides by the jump in the treatment received.",
             "Name the column with --treatment.",
         )
-    return treatment is not None and design != "sharp"
+    fuzzy = treatment is not None and design != "sharp"
+    if fuzzy and denominator is not None:
+        raise DataError(
+            f"A fuzzy design was asked of a ratio over {denominator!r}.",
+            "The effect on the ratio among those who follow the rule isn't a ratio of jumps.",
+            "Use --design sharp for the effect of the rule, or leave out one of the two columns.",
+        )
+    return fuzzy
 
 
 def check_positive(**options: float | None) -> None:

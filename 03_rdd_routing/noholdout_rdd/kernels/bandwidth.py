@@ -8,7 +8,7 @@ error, Calonico, Cattaneo and Farrell (2020, Econometrics Journal).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -38,18 +38,7 @@ Selector = Literal[
     "cercomb1",
     "cercomb2",
 ]
-SELECTORS: tuple[Selector, ...] = (
-    "mserd",
-    "msetwo",
-    "msesum",
-    "msecomb1",
-    "msecomb2",
-    "cerrd",
-    "certwo",
-    "cersum",
-    "cercomb1",
-    "cercomb2",
-)
+SELECTORS: tuple[Selector, ...] = get_args(Selector)
 
 # Rule-of-thumb constants of the pilot window for a density, by kernel (Silverman-type).
 PILOT = {"triangular": 2.576, "uniform": 1.843, "epanechnikov": 2.34}
