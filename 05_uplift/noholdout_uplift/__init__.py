@@ -14,6 +14,7 @@ from noholdout_uplift.estimate import estimate
 if TYPE_CHECKING:
     from noholdout_uplift.bootstrap import bootstrap_errors
     from noholdout_uplift.classical import (
+        least_squares_effect,
         normalised_auuc,
         normalised_qini,
         normalised_qini_by_total,
@@ -35,6 +36,7 @@ _WHERE = {
     "in_sample_top_effect": "optimism",
     "bootstrap_errors": "bootstrap",
     "compare_learners": "contest",
+    "least_squares_effect": "classical",
     "normalised_auuc": "classical",
     "normalised_qini": "classical",
     "normalised_qini_by_total": "classical",
@@ -63,6 +65,7 @@ __all__ = [
     "ClassTransformation",
     "rank_metrics",
     "top_weights",
+    "least_squares_effect",
     "normalised_auuc",
     "normalised_qini",
     "normalised_qini_by_total",

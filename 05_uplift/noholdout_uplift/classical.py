@@ -1,6 +1,7 @@
 """The raw and normalised scores that other packages print, for comparison with theirs.
 
-They use observed outcomes instead of AIPW scores and give no interval. scikit-uplift divides by a
+They use observed outcomes instead of AIPW scores; but for least squares they give no interval.
+scikit-uplift divides by a
 "perfect" curve that depends on the outcome's level; the numbers compare models on one data set and
 nothing else. Rows tied in score count together here as there.
 """
@@ -123,3 +124,34 @@ def raw_uplift_at(
             "Use a larger fraction.",
         )
     return float((top * w) @ y / (top @ w) - (top * (1 - w)) @ y / (top @ (1 - w)))
+
+
+def least_squares_effect(
+    outcome: np.ndarray,
+    treatment: np.ndarray,
+    covariates: np.ndarray | None = None,
+    modifier: np.ndarray | None = None,
+) -> tuple[float, float]:
+    """The number of a regression table: a coefficient of least squares and its HC1 error.
+
+    Of the treatment, adjusted for ``covariates`` (shape ``(n, k)``) without interactions; or, with
+    a ``modifier`` (shape ``(n,)``), of its product with the treatment: by how much the effect
+    differs per unit of the modifier. Such an adjustment agrees with AIPW up to noise when the
+    assignment was random; with effects that differ, only AIPW keeps the average effect otherwise.
+    """
+    y, w = np.asarray(outcome, dtype=float), np.asarray(treatment, dtype=float)
+    columns = [w] if modifier is None else [w * modifier, w, np.asarray(modifier, dtype=float)]
+    if covariates is not None:
+        columns.extend(np.asarray(covariates, dtype=float).T)
+    x = np.column_stack([*columns, np.ones(y.size)])
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        raise DataError(
+            "The columns are collinear.",
+            "Least squares can't tell their coefficients apart.",
+            "Leave out those that the others add up to.",
+        )
+    inverse = np.linalg.inv(x.T @ x)
+    slopes = inverse @ (x.T @ y)
+    scores = x * (y - x @ slopes)[:, None]
+    variance = inverse @ (scores.T @ scores) @ inverse * y.size / (y.size - x.shape[1])
+    return float(slopes[0]), float(np.sqrt(variance[0, 0]))

@@ -1,5 +1,6 @@
 """Hillstrom's men's e-mail: the reference numbers at their tolerances."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from noholdout_uplift import (
     bootstrap_errors,
     estimate,
+    least_squares_effect,
     normalised_auuc,
     normalised_qini,
     raw_uplift_at,
@@ -64,6 +66,10 @@ def test_the_average_effects(mail: pd.DataFrame, checks: dict[str, dict[str, Any
     means = mail.groupby("treatment")[["visit", "conversion", "spend"]].mean()
     close(means.loc[1], checks["treated_rates_visit_conv_spend"])
     close(means.loc[0], checks["control_rates_visit_conv_spend"])
+    # With arms of nearly one size HC1 is the error of two unequal variances, to 1e-8.
+    plain = [least_squares_effect(mail[y], mail["treatment"]) for y in means]
+    close([one[0] for one in plain], checks["ate_visit_conv_spend"])
+    close([one[1] for one in plain], checks["ate_se_unequal_var"])
     everyone = [
         raw_uplift_at(mail[y], mail["treatment"], np.zeros(len(mail)), 0.999999999)
         for y in ("visit", "conversion", "spend")
@@ -80,6 +86,8 @@ def test_the_adjusted_average_effect(
     )
     for outcome in ("visit", "spend"):
         check = checks[f"adjusted_ate_{outcome}_est_se"]
+        # The reference: least squares without interactions, HC1.
+        close(least_squares_effect(mail[outcome], mail["treatment"], design), check)
         found = estimate(
             frame, outcome=outcome, treatment="w", features=columns, model=LinearRegression()
         )
@@ -88,6 +96,25 @@ def test_the_adjusted_average_effect(
         # on 42,613 rows they differ by far less than their standard error, and the errors agree.
         assert aipw.mean() == pytest.approx(check["value"][0], abs=0.05 * check["value"][1])
         assert aipw.std() / np.sqrt(len(aipw)) == pytest.approx(check["value"][1], rel=0.01)
+
+
+def test_by_how_much_buyers_of_womens_goods_differ(
+    mail: pd.DataFrame, checks: dict[str, dict[str, Any]]
+) -> None:
+    check = checks["interaction_T_womens_visit_est_se"]
+    found = least_squares_effect(mail["visit"], mail["treatment"], modifier=mail["womens"])
+    close(found, check)
+    # The same number from segments that no data chose: the effects with and without.
+    segments = estimate(mail, outcome="visit", treatment="treatment", features=["womens"])
+    effect = segments.tables["segments"].set_index("segment")["estimate"]
+    # Cross-fitting leaves each fold's own mean out, a difference of the order of 1/n.
+    assert effect["1"] - effect["0"] == pytest.approx(check["value"][0], abs=0.02 * found[1])
+
+
+def test_every_number_of_the_reference_is_held_here(checks: dict[str, dict[str, Any]]) -> None:
+    source = Path(__file__).read_text("utf-8")
+    built = {f"adjusted_ate_{outcome}_est_se" for outcome in ("visit", "spend")}
+    assert [name for name in checks if f'"{name}"' not in source and name not in built] == []
 
 
 def test_segment_effects(mail: pd.DataFrame, checks: dict[str, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,17 @@ from sklearn.utils.validation import (
 )
 
 from noholdout_uplift.estimators.models import make_model, one_thread
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a learner is fitted to: features of shape ``(n, k)``, the rest of shape ``(n,)``."""
+
+    X: np.ndarray
+    y: np.ndarray
+    treatment: np.ndarray
+    propensity: np.ndarray
+    weight: np.ndarray | None
 
 
 class UpliftLearner(BaseEstimator):
@@ -62,7 +74,7 @@ class UpliftLearner(BaseEstimator):
         share = treatment.mean() if propensity is None else propensity
         probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
         with one_thread():
-            self._learn(X, np.asarray(y, dtype=float), treatment, probability, weight)
+            self._learn(TrainingRows(X, np.asarray(y, dtype=float), treatment, probability, weight))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -72,18 +84,11 @@ class UpliftLearner(BaseEstimator):
         with one_thread():
             return self._effect(X)
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
+    def _learn(self, rows: TrainingRows) -> None:
         raise NotImplementedError
 
     def _effect(self, X: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        return self.effect_model_.predict(X)
 
     def _fit_model(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
         model = make_model(self.model, len(y), self.random_state)
@@ -97,14 +102,9 @@ class UpliftLearner(BaseEstimator):
             )
         return model.fit(X, y, sample_weight=weight)
 
-    def _fit_arm(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        arm: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> Any:
-        return self._fit_model(X[arm], y[arm], None if weight is None else weight[arm])
+    def _fit_part(self, rows: TrainingRows, y: np.ndarray, part: np.ndarray) -> Any:
+        weight = None if rows.weight is None else rows.weight[part]
+        return self._fit_model(rows.X[part], y[part], weight)
 
     def _halves(self, treatment: np.ndarray) -> np.ndarray:
         """0 or 1 for each row, at random within arms: whose models score whom."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 
 
 class ClassTransformation(UpliftLearner):
@@ -16,16 +14,7 @@ class ClassTransformation(UpliftLearner):
     parameters are those of every learner (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        transformed = y * (treatment - propensity) / (propensity * (1 - propensity))
-        self.effect_model_ = self._fit_model(X, transformed, weight)
-
-    def _effect(self, X: np.ndarray) -> np.ndarray:
-        return self.effect_model_.predict(X)
+    def _learn(self, rows: TrainingRows) -> None:
+        chance = rows.propensity
+        transformed = rows.y * (rows.treatment - chance) / (chance * (1 - chance))
+        self.effect_model_ = self._fit_model(rows.X, transformed, rows.weight)

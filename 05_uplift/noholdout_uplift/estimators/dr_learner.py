@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 from noholdout_uplift.kernels.aipw import aipw_scores
 
 
@@ -15,23 +15,13 @@ class DRLearner(UpliftLearner):
     parameters are those of every learner (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        half = self._halves(treatment)
-        means = np.empty((2, y.size))
+    def _learn(self, rows: TrainingRows) -> None:
+        half = self._halves(rows.treatment)
+        means = np.empty((2, rows.y.size))
         for k in (0, 1):
             inside = half == k
             for arm in (0, 1):
-                fitted = self._fit_arm(X, y, ~inside & (treatment == arm), weight)
-                means[arm, inside] = fitted.predict(X[inside])
-        scores = aipw_scores(y, treatment, propensity, means[0], means[1]).effect
-        self.effect_model_ = self._fit_model(X, scores, weight)
-
-    def _effect(self, X: np.ndarray) -> np.ndarray:
-        return self.effect_model_.predict(X)
+                fitted = self._fit_part(rows, rows.y, ~inside & (rows.treatment == arm))
+                means[arm, inside] = fitted.predict(rows.X[inside])
+        scores = aipw_scores(rows.y, rows.treatment, rows.propensity, means[0], means[1]).effect
+        self.effect_model_ = self._fit_model(rows.X, scores, rows.weight)

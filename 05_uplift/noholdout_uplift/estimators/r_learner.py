@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 
 
 class RLearner(UpliftLearner):
@@ -16,22 +16,12 @@ class RLearner(UpliftLearner):
     (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        half = self._halves(treatment)
-        mean = np.empty_like(y)
+    def _learn(self, rows: TrainingRows) -> None:
+        half = self._halves(rows.treatment)
+        mean = np.empty_like(rows.y)
         for k in (0, 1):
-            fitted = self._fit_arm(X, y, half != k, weight)
-            mean[half == k] = fitted.predict(X[half == k])
-        left = treatment - propensity
-        importance = left**2 if weight is None else weight * left**2
-        self.effect_model_ = self._fit_model(X, (y - mean) / left, importance)
-
-    def _effect(self, X: np.ndarray) -> np.ndarray:
-        return self.effect_model_.predict(X)
+            fitted = self._fit_part(rows, rows.y, half != k)
+            mean[half == k] = fitted.predict(rows.X[half == k])
+        left = rows.treatment - rows.propensity
+        importance = left**2 if rows.weight is None else rows.weight * left**2
+        self.effect_model_ = self._fit_model(rows.X, (rows.y - mean) / left, importance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 
 
 class SLearner(UpliftLearner):
@@ -15,15 +15,9 @@ class SLearner(UpliftLearner):
     learner (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        self.model_ = self._fit_model(np.column_stack([X, treatment]), y, weight)
+    def _learn(self, rows: TrainingRows) -> None:
+        features = np.column_stack([rows.X, rows.treatment])
+        self.model_ = self._fit_model(features, rows.y, rows.weight)
 
     def _effect(self, X: np.ndarray) -> np.ndarray:
         treated, control = np.ones(len(X)), np.zeros(len(X))

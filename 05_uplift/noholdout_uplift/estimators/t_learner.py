@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 from noholdout_uplift.estimators.models import one_thread
 
 
@@ -15,16 +15,9 @@ class TLearner(UpliftLearner):
     either model for an effect. The parameters are those of every learner (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        self.control_model_ = self._fit_arm(X, y, treatment == 0, weight)
-        self.treated_model_ = self._fit_arm(X, y, treatment == 1, weight)
+    def _learn(self, rows: TrainingRows) -> None:
+        self.control_model_ = self._fit_part(rows, rows.y, rows.treatment == 0)
+        self.treated_model_ = self._fit_part(rows, rows.y, rows.treatment == 1)
 
     def predict_means(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predicted outcome without and with treatment, two arrays of shape ``(n,)``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noholdout_uplift.estimators.base import UpliftLearner
+from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
 
 
 class XLearner(UpliftLearner):
@@ -18,23 +18,17 @@ class XLearner(UpliftLearner):
     every learner (``UpliftLearner``).
     """
 
-    def _learn(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        treatment: np.ndarray,
-        propensity: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> None:
-        treated, control = treatment == 1, treatment == 0
-        mu_control = self._fit_arm(X, y, control, weight)
-        mu_treated = self._fit_arm(X, y, treated, weight)
+    def _learn(self, rows: TrainingRows) -> None:
+        X, y = rows.X, rows.y
+        treated, control = rows.treatment == 1, rows.treatment == 0
+        mu_control = self._fit_part(rows, y, control)
+        mu_treated = self._fit_part(rows, y, treated)
         imputed = np.empty_like(y)
         imputed[treated] = y[treated] - mu_control.predict(X[treated])
         imputed[control] = mu_treated.predict(X[control]) - y[control]
-        self.treated_effect_model_ = self._fit_arm(X, imputed, treated, weight)
-        self.control_effect_model_ = self._fit_arm(X, imputed, control, weight)
-        self.weight_ = float(np.average(propensity, weights=weight))
+        self.treated_effect_model_ = self._fit_part(rows, imputed, treated)
+        self.control_effect_model_ = self._fit_part(rows, imputed, control)
+        self.weight_ = float(np.average(rows.propensity, weights=rows.weight))
 
     def _effect(self, X: np.ndarray) -> np.ndarray:
         on_control = self.control_effect_model_.predict(X)
