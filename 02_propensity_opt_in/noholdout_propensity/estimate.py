@@ -10,7 +10,7 @@ from noholdout_shared.input import Missing, check_choice
 
 from noholdout_propensity.assemble import assemble
 from noholdout_propensity.audit import abstains, with_all_estimators
-from noholdout_propensity.estimators.aipw import fit_aipw, resolve_folds
+from noholdout_propensity.estimators.aipw import Augmentation, fit_aipw, resolve_folds
 from noholdout_propensity.estimators.common import Build, Score
 from noholdout_propensity.estimators.entropy_balancing import fit_entropy_balancing
 from noholdout_propensity.estimators.ipw import fit_ipw
@@ -35,6 +35,7 @@ BELONGS = {
     "score": ("aipw", "ipw", "matching", "regression"),
     "outcome_covariates": ("aipw", "regression"),
     "outcome_fit": ("aipw", "regression"),
+    "augmentation": ("aipw",),
     "folds": ("aipw",),
     "trim": ("aipw", "ipw"),
     "trim_at": ("aipw", "ipw"),
@@ -57,6 +58,7 @@ def estimate(
     score: Score | None = None,
     outcome_covariates: Sequence[str] | None = None,
     outcome_fit: OutcomeFit | None = None,
+    augmentation: Augmentation | None = None,
     folds: int | None = None,
     trim: Trim | None = None,
     trim_at: float | None = None,
@@ -112,6 +114,8 @@ def estimate(
     outcome_fit
         ``plain``, or ``weighted`` by inverse probability: regression becomes IPWRA; aipw (``ate``,
         ``folds=1``) its weighted variant.
+    augmentation
+        Of aipw: ``plain``, or ``normalised`` by the weights' own sum.
     folds
         Cross-fitting folds of aipw; 5 by default, 1 for none.
     trim, trim_at
@@ -158,11 +162,13 @@ def estimate(
     check_choice("estimator", estimator, (*ESTIMATORS, "all"))
     check_choice("score", score or "logit", ("logit", "probit"))
     check_choice("outcome_fit", outcome_fit or "plain", ("plain", "weighted"))
+    check_choice("augmentation", augmentation or "plain", ("plain", "normalised"))
     chosen = "aipw" if estimator == "all" else estimator
     given = {
         "score": score,
         "outcome_covariates": outcome_covariates,
         "outcome_fit": outcome_fit,
+        "augmentation": augmentation,
         "folds": folds,
         "trim": trim,
         "trim_at": trim_at,
@@ -247,4 +253,5 @@ def fitter(estimator: str, options: dict[str, Any]) -> Build:
     if estimator == "ipw":
         return lambda problem: fit_ipw(problem, link, trim, trim_at)
     folds = resolve_folds(options.get("folds"))
-    return lambda problem: fit_aipw(problem, link, folds, trim, trim_at, outcome_fit)
+    augmentation = options.get("augmentation", "plain")
+    return lambda problem: fit_aipw(problem, link, folds, trim, trim_at, outcome_fit, augmentation)

@@ -37,6 +37,10 @@ def propensity(
         Literal["plain", "weighted"] | None,
         typer.Option(help="Outcome models by least squares, or inverse-probability weighted."),
     ] = None,
+    augmentation: Annotated[
+        Literal["plain", "normalised"] | None,
+        typer.Option(help="Of aipw: weighted residuals divided by their weights' sum."),
+    ] = None,
     folds: Annotated[
         int | None, typer.Option(help="Cross-fitting folds of aipw; 5 by default, 1 for none.")
     ] = None,
@@ -113,6 +117,7 @@ def propensity(
         score=score,
         outcome_covariates=opt.columns(outcome_covariates) or None,
         outcome_fit=outcome_fit,
+        augmentation=augmentation,
         folds=folds,
         trim=trim,
         trim_at=trim_at,

@@ -152,3 +152,37 @@ def test_distribution_gap_is_the_ks_statistic() -> None:
 
 def test_effective_size_of_equal_weights_is_the_count() -> None:
     assert effective_size(np.full(7, 3.0)) == pytest.approx(7)
+
+
+def test_balance_is_judged_against_a_coin_flip_of_that_size() -> None:
+    # The same difference of 0.15: 30 rows an arm leave 0.26 by chance, 3,000 leave 0.026.
+    from noholdout_propensity.checks.balance import balance_check
+
+    table = pd.DataFrame({"covariate": ["a"], "smd_before": [0.4], "smd_after": [0.15]})
+    few, many = (
+        balance_check(table, np.array([n, n]), 0.1, 1.0, adjusts_outcome=False)
+        for n in (30.0, 3000.0)
+    )
+    assert (few.status, many.status) == ("pass", "caution")
+    assert "A coin flip between groups of 30 effective rows would leave about 0.258" in few.message
+
+
+def test_a_richer_design_made_block_by_block_is_the_stored_one(monkeypatch) -> None:
+    from noholdout_propensity.kernels import richer
+    from noholdout_propensity.kernels.sums import weighted_gram
+
+    frame = simulate(20_000)
+    stored = estimate(frame, **COLUMNS).check("specification")
+    monkeypatch.setattr(richer, "STORED", 0)
+    made = estimate(frame, **COLUMNS).check("specification")
+    assert made.statistic == pytest.approx(stored.statistic, rel=1e-6)
+    base = np.column_stack([np.ones(40_000), np.random.default_rng(0).normal(size=(40_000, 3))])
+    lazy = richer.richer_design(base, 20_000)
+    full = lazy[:]
+    assert full.shape == lazy.shape == (40_000, 10)
+    weights = np.random.default_rng(1).random(40_000)
+    assert weighted_gram(lazy, weights) == pytest.approx((full.T * weights) @ full)
+    assert lazy.T @ weights == pytest.approx(full.T @ weights)
+    assert lazy @ np.arange(10.0) == pytest.approx(full @ np.arange(10.0))
+    assert full[:, 4:].mean(axis=0) == pytest.approx(0, abs=1e-9)
+    assert full[:, 4:].std(axis=0) == pytest.approx(1)

@@ -88,8 +88,10 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
     bias = prognostic_gap(problem, fit.weights * seen.kept, seen.arms[1])
-    table = seen.tables["balance"]
-    checks.append(balance_check(table, bias, span.std_error, fit.adjusts_outcome))
+    effective = seen.tables["weights"]["effective_n"].to_numpy()
+    checks.append(
+        balance_check(seen.tables["balance"], effective, bias, span.std_error, fit.adjusts_outcome)
+    )
     found: list[HypothesisCheck | Check] = [specification_check(problem, fit)]
     if "negative_controls" in seen.tables:
         spread = float(problem.outcome.std(ddof=1))

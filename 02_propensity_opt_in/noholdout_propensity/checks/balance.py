@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from noholdout_propensity.estimators.common import Fit
 
 SMD_CAUTION, SMD_FAIL = 0.10, 0.25
+COIN_FLIPS = 2.0  # what a coin flip leaves, times this, isn't a difference in kind
 BIAS_FAIL = 2.0  # standard errors, as in the shared verdict rule
 
 BALANCE = "After adjustment, both arms look alike in every covariate."
@@ -34,16 +35,30 @@ def prognostic_gap(problem: Problem, weights: np.ndarray, control: ArmSums) -> f
 
 
 def balance_check(
-    table: pd.DataFrame, bias: float, std_error: float, adjusts_outcome: bool
+    table: pd.DataFrame,
+    effective: np.ndarray,
+    bias: float,
+    std_error: float,
+    adjusts_outcome: bool,
 ) -> Check:
-    """The largest standardised difference left, judged by its size."""
+    """The largest standardised difference left, judged by its size.
+
+    Parameters
+    ----------
+    effective
+        Effective rows of both arms, shape ``(2,)``: a coin flip between groups of that size
+        leaves standardised differences of ``sqrt(1 / n1 + 1 / n0)``.
+    bias
+        What is left implies for the outcome.
+    """
     sizes = np.abs(table["smd_after"].to_numpy())
     worst = int(sizes.argmax())
     largest = float(sizes[worst])
     name = str(table["covariate"].iloc[worst])
     implied = abs(bias) / std_error if std_error > 0 else math.nan
+    coin_flip = float(np.sqrt((1 / effective).sum()))
     status = "pass"
-    if largest > SMD_CAUTION:
+    if largest > max(SMD_CAUTION, COIN_FLIPS * coin_flip):
         status = "caution"
     if largest > SMD_FAIL and not adjusts_outcome and implied > BIAS_FAIL:
         status = "fail"
@@ -52,6 +67,11 @@ def balance_check(
         f"The largest standardised difference is {largest:.3f} ({name!r}), down from {before:.3f} "
         "before adjustment."
     )
+    if status == "pass" and largest > SMD_CAUTION:
+        message += (
+            f" A coin flip between groups of {effective.min():,.0f} effective rows would leave "
+            f"about {coin_flip:.3f}."
+        )
     if status != "pass":
         message += (
             f" Above {SMD_CAUTION:g} the arms still differ in kind; what is left would move the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from noholdout_shared.errors import DataError, DesignError
@@ -42,6 +42,8 @@ from noholdout_propensity.trimming import Trim, trimmed
 
 DEFAULT_FOLDS = 5
 
+Augmentation = Literal["plain", "normalised"]
+
 
 def aipw(
     data: Any,
@@ -53,6 +55,7 @@ def aipw(
     outcome_covariates: Sequence[str] | None = None,
     outcome_fit: OutcomeFit = "plain",
     outcome_model: Any = None,
+    augmentation: Augmentation = "plain",
     score: Any = "logit",
     folds: int | None = None,
     trim: Trim | None = None,
@@ -77,6 +80,9 @@ def aipw(
         Linear per arm, or any scikit-learn regressor (a classifier for a 0/1 outcome). With a
         model of either kind the standard error is that of known models, which cross-fitting
         allows when both learn fast enough (Chernozhukov et al. 2018, theorem 5.1).
+    augmentation
+        ``normalised`` divides the weighted residuals by their weights' sum, so that a heavy row
+        can't blow up the scale.
     score
         ``logit``, ``probit``, or any scikit-learn classifier with ``predict_proba``.
     folds
@@ -91,22 +97,30 @@ def aipw(
     """
     check_models(score, outcome_model)
     check_choice("outcome_fit", outcome_fit, ("plain", "weighted"))
+    check_choice("augmentation", augmentation, ("plain", "normalised"))
     options = Options(data, outcome, treatment, covariates, estimand, outcome_covariates, **common)
     count = resolve_folds(folds)
     if isinstance(score, str) and outcome_model is None:
         check_choice("score", score, ("logit", "probit"))
         link: Score = "probit" if score == "probit" else "logit"
         return answered(
-            options, lambda problem: fit_aipw(problem, link, count, trim, trim_at, outcome_fit)
+            options,
+            lambda problem: fit_aipw(
+                problem, link, count, trim, trim_at, outcome_fit, augmentation
+            ),
         )
     if isinstance(score, str):
         check_choice("score", score, ("logit",))
-    refuse_with_models(options, count, trim, outcome_fit)
+    refuse_with_models(options, count, trim, outcome_fit, augmentation)
     return answered(options, lambda problem: fit_aipw_models(problem, score, outcome_model, count))
 
 
 def refuse_with_models(
-    options: Options, folds: int, trim: Trim | None, outcome_fit: OutcomeFit
+    options: Options,
+    folds: int,
+    trim: Trim | None,
+    outcome_fit: OutcomeFit,
+    augmentation: Augmentation,
 ) -> None:
     """Raise for what isn't written for models of the user's own."""
     check_choice("inference", options.inference, ("analytic",))
@@ -120,6 +134,7 @@ def refuse_with_models(
         ("denominator", options.denominator is not None),
         ("trim", trim is not None),
         ("outcome_fit='weighted'", outcome_fit != "plain"),
+        ("augmentation='normalised'", augmentation != "plain"),
     ):
         if given:
             raise DataError(
@@ -145,6 +160,7 @@ def fit_aipw(
     trim: Trim | None = None,
     trim_at: float | None = None,
     outcome_fit: OutcomeFit = "plain",
+    augmentation: Augmentation = "plain",
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of AIPW."""
     score_fit = fitted_score(problem, link)
@@ -153,6 +169,12 @@ def fit_aipw(
     if silent is not None:
         return silent
     if outcome_fit == "weighted":
+        if augmentation != "plain":
+            raise DesignError(
+                "augmentation='normalised' was asked with outcome_fit='weighted'.",
+                "The two aren't written for each other.",
+                "Use one of them.",
+            )
         return fit_weighted_aipw(problem, score_fit, link, folds, trim)
     estimand = problem.estimand
     y, treated, sampling = problem.outcome, problem.treated, problem.sampling
@@ -172,7 +194,9 @@ def fit_aipw(
     endless = no_chance(problem, nuisance.score, estimand, kept)
     if endless:
         return separated_fit("aipw", problem, score_fit, endless)
-    effect, tilt = augmented_effect(y, treated, nuisance, estimand, rows)
+    normalised = augmentation == "normalised"
+    found = augmented_effect(y, treated, nuisance, estimand, rows, normalised)
+    effect = found.effect
     added = nuisance_influence(
         y,
         treated,
@@ -180,9 +204,7 @@ def fit_aipw(
         problem.outcome_design,
         score_fit,
         fits,
-        nuisance,
-        tilt,
-        effect.estimate,
+        found,
         likelihood_weights=sampling,
         rows=rows,
         leverage=fold is not None,
@@ -198,10 +220,11 @@ def fit_aipw(
         redrawn = predict(problem, near, again, fold, likelihood, drawn)
         if redrawn is None or unbounded(redrawn.score, estimand).any():
             return None
-        return augmented_effect(y, treated, redrawn, estimand, drawn)[0].estimate
+        again_found = augmented_effect(y, treated, redrawn, estimand, drawn, normalised)
+        return again_found.effect.estimate
 
     def respecify(design: Design) -> tuple[float, np.ndarray] | None:
-        return moved_aipw(problem, design, score_fit, fits, link, rows)
+        return moved_aipw(problem, design, score_fit, fits, link, rows, normalised)
 
     # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
     # noise, which the outcome model has already taken out of the estimate.
@@ -221,7 +244,13 @@ def fit_aipw(
         replicate=replicate,
         respecify=respecify,
         adjusts_outcome=True,
-        settings={"score": link, "outcome_model": "linear per arm", "folds": folds, **said},
+        settings={
+            "score": link,
+            "outcome_model": "linear per arm",
+            "folds": folds,
+            "augmentation": augmentation,
+            **said,
+        },
     )
 
 
@@ -267,9 +296,10 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
     endless = no_chance(problem, nuisance.score, problem.estimand, None)
     if endless:
         return separated_fit("aipw", problem, shown, endless)
-    effect, tilt = augmented_effect(
+    found = augmented_effect(
         problem.outcome, problem.treated, nuisance, problem.estimand, problem.sampling
     )
+    effect, tilt = found.effect, found.tilt
     names = [
         item if isinstance(item, str) else type(item).__name__
         for item in (score, outcome_model or "linear per arm")
@@ -347,6 +377,7 @@ def moved_aipw(
     fits: tuple[LinearFit, LinearFit],
     link: Score,
     rows: np.ndarray,
+    normalised: bool,
 ) -> tuple[float, np.ndarray] | None:
     """How far AIPW moves when both models get a richer design, with influence values.
 
@@ -363,7 +394,7 @@ def moved_aipw(
         (design, design, rich, richer_fits),
     ):
         nuisance = linear_nuisance(z, fit, lines)
-        effect, tilt = augmented_effect(y, treated, nuisance, problem.estimand, rows)
+        found = augmented_effect(y, treated, nuisance, problem.estimand, rows, normalised)
         added = nuisance_influence(
             y,
             treated,
@@ -371,11 +402,9 @@ def moved_aipw(
             z,
             fit,
             lines,
-            nuisance,
-            tilt,
-            effect.estimate,
+            found,
             likelihood_weights=problem.sampling,
             rows=rows,
         )
-        parts.append((effect.estimate, effect.influence + added))
+        parts.append((found.effect.estimate, found.effect.influence + added))
     return parts[1][0] - parts[0][0], parts[1][1] - parts[0][1]

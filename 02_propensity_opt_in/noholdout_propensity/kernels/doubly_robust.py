@@ -133,17 +133,75 @@ def augmented_effect(
     nuisance: Nuisance,
     estimand: Estimand,
     rows: np.ndarray,
-) -> tuple[Effect, Tilting]:
-    """The AIPW estimate and its influence values with the nuisance models taken as known."""
+    normalised: bool = False,
+) -> Augmented:
+    """The AIPW estimate and its influence values with the nuisance models taken as known.
+
+    ``normalised`` divides each arm's weighted residuals by their own weights' sum in place of the
+    target's mass (Robins, Sued, Lei-Gomez and Rotnitzky 2007, section 4).
+    """
     tilt = tilting(nuisance.score, nuisance.slope, treated, estimand)
     m1, m0 = nuisance.mean_treated, nuisance.mean_control
-    part1 = tilt.treated_weight * treated * (outcome - m1) + tilt.target * m1
-    part0 = tilt.control_weight * (1 - treated) * (outcome - m0) + tilt.target * m0
     mass = float(rows @ tilt.target)
-    mean1, mean0 = float(rows @ part1 / mass), float(rows @ part0 / mass)
-    estimate = mean1 - mean0
-    influence = outcome.size * rows * (part1 - part0 - estimate * tilt.target) / mass
-    return Effect(estimate, influence, mean1, mean0), tilt
+    arms = []
+    for arm, weight, slope, mean in (
+        (treated, tilt.treated_weight, tilt.treated_slope, m1),
+        (1 - treated, tilt.control_weight, tilt.control_slope, m0),
+    ):
+        inside = rows * arm
+        divisor = float(inside @ weight) if normalised else mass
+        residual = outcome - mean
+        shift = float(inside @ (weight * residual)) / divisor
+        pulled = residual - shift if normalised else residual
+        arms.append(
+            _Arm(
+                float(rows @ (tilt.target * mean)) / mass + shift,
+                inside * weight * pulled / divisor,
+                inside * slope * pulled / divisor,
+                rows * tilt.target / mass - inside * weight / divisor,
+            )
+        )
+    inside_arm, outside_arm = arms
+    estimate = inside_arm.mean - outside_arm.mean
+    # Normalised, the residuals' means stand outside the target's average.
+    average = float(rows @ (tilt.target * (m1 - m0))) / mass if normalised else estimate
+    gap = rows * (m1 - m0 - average) / mass
+    influence = gap * tilt.target + inside_arm.pull - outside_arm.pull
+    effect = Effect(estimate, outcome.size * influence, inside_arm.mean, outside_arm.mean)
+    return Augmented(
+        effect,
+        tilt,
+        inside_arm.slope - outside_arm.slope + gap * tilt.target_slope,
+        (inside_arm.in_mean, -outside_arm.in_mean),
+    )
+
+
+@dataclass(frozen=True)
+class _Arm:
+    mean: float
+    pull: np.ndarray
+    slope: np.ndarray
+    in_mean: np.ndarray
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """An AIPW estimate and its derivatives.
+
+    Parameters
+    ----------
+    effect, tilt
+        The estimate with its influence values, and the estimand's weights.
+    in_index
+        Derivative of the estimate through each row's score index, shape ``(n,)``.
+    in_means
+        Derivatives through each row's two predicted outcomes, shape ``(n,)`` each.
+    """
+
+    effect: Effect
+    tilt: Tilting
+    in_index: np.ndarray
+    in_means: tuple[np.ndarray, np.ndarray]
 
 
 def nuisance_influence(
@@ -153,9 +211,7 @@ def nuisance_influence(
     outcome_design: Design,
     full: ScoreFit,
     fits: tuple[LinearFit, LinearFit],
-    nuisance: Nuisance,
-    tilt: Tilting,
-    estimate: float,
+    found: Augmented,
     *,
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
@@ -176,31 +232,19 @@ def nuisance_influence(
         and White 1985), and leave its own part out of the derivative: with few effective rows the
         plain influence values are too small.
     """
-    n = outcome.size
-    m1, m0 = nuisance.mean_treated, nuisance.mean_control
-    mass = float(rows @ tilt.target)
-    in_index = (rows / mass) * (
-        tilt.treated_slope * treated * (outcome - m1)
-        - tilt.control_slope * (1 - treated) * (outcome - m0)
-        + tilt.target_slope * (m1 - m0 - estimate)
-    )
     added = model_influence(
         score_design,
         full.bread,
         full.residual * likelihood_weights,
         full.slope * likelihood_weights,
-        in_index,
+        found.in_index,
         leverage,
     )
-    for fit, arm, weight, sign in (
-        (fits[0], treated, tilt.treated_weight, 1.0),
-        (fits[1], 1 - treated, tilt.control_weight, -1.0),
-    ):
+    for fit, arm, in_mean in zip(fits, (treated, 1 - treated), found.in_means, strict=True):
         inside = rows * arm
         residual = inside * (outcome - outcome_design @ fit.coefficients)
-        in_mean = (sign / mass) * rows * (tilt.target - weight * arm)
         added += model_influence(outcome_design, fit.bread, residual, inside, in_mean, leverage)
-    return n * added
+    return outcome.size * added
 
 
 def model_influence(
