@@ -31,6 +31,8 @@ class Cells:
         Labels in order.
     frame, unit_codes
         The rows as read, and each row's unit.
+    variance
+        Of each cell's mean over its rows, shape ``(N, T)``; ``None`` unless rows were averaged.
     sized
         Whether ``total`` says how much stands behind each cell.
     proportion
@@ -46,6 +48,7 @@ class Cells:
     times: np.ndarray
     frame: pd.DataFrame
     unit_codes: np.ndarray
+    variance: np.ndarray | None
     sized: bool
     proportion: bool
     settings: dict[str, Any]
@@ -86,6 +89,14 @@ def read_table(
         settings["cell_mean"] = f"{rows.n_rows:,} rows averaged into {int((per_cell > 0).sum()):,}"
     with np.errstate(invalid="ignore", divide="ignore"):
         outcomes = summed / total
+        variance = None
+        if cell_mean:
+            squares = np.bincount(cells, weights=mass * values**2, minlength=per_cell.size)
+            within = squares.reshape(shape)
+            if rows.cells is not None:
+                spread = rows.cells.spread[outcome] * mass / rows.each
+                within += np.bincount(cells, spread, per_cell.size).reshape(shape)
+            variance = np.maximum(within / total - outcomes**2, 0.0) / per_cell
     return Cells(
         outcomes,
         total,
@@ -94,6 +105,7 @@ def read_table(
         times,
         frame,
         unit_codes,
+        variance,
         sizes is not None or cell_mean,
         getattr(data, "attrs", {}).get("proportion", proportion),
         settings,

@@ -110,9 +110,13 @@ def estimate(
     inference
         ``by-design`` (default): placebo regions with ``cluster``, a jackknife over units when the
         treated are as many as the donors or more, every donor's placebo otherwise; or one of
-        ``placebo``, ``placebo-regions``, ``jackknife``, ``bootstrap`` by name.
+        ``placebo``, ``placebo-regions``, ``jackknife`` by name, without the allowance that the
+        default makes for a trend before the launch or donors that jumped. On request
+        ``conformal`` (block shifts, by inversion), ``jackknife-plus`` (over blocks of time),
+        ``bootstrap`` (over donors) and ``user-bootstrap`` (over user rows, with ``cell_mean``); the
+        last two cover far too little.
     replicates
-        Draws of the bootstrap (500), when it was asked.
+        Draws of a bootstrap (500), when one was asked.
     missing
         ``refuse``, or ``drop``: rows with missing values, then periods that a treated unit lacks,
         then the donors or periods with the largest share of gaps until none is left, all counted.

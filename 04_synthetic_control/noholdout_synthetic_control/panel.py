@@ -39,6 +39,8 @@ class Panel:
         Boolean, shape ``(N,)``.
     n_pre
         Periods before the launch.
+    cell_variance
+        Of each cell's mean over its rows, shape ``(N, T)``; ``None`` without several rows a cell.
     groups
         Codes of each unit's cluster, shape ``(N,)``, or ``None``; ``group_labels`` names them.
     rows
@@ -63,6 +65,7 @@ class Panel:
     proportion: bool
     daily: bool | None
     settings: dict[str, Any]
+    cell_variance: np.ndarray | None = None
 
     @property
     def donors(self) -> np.ndarray:
@@ -169,6 +172,7 @@ def cut_panel(
         proportion=table.proportion,
         daily=is_daily(table.times),
         settings={**table.settings, **dropped, "launch": table.times[first]},
+        cell_variance=None if table.variance is None else table.variance[index],
     )
 
 

@@ -70,7 +70,16 @@ def synthetic_control(
         bool, typer.Option("--cell-mean", help="Average rows of the same unit and period.")
     ] = False,
     inference: Annotated[
-        Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"],
+        Literal[
+            "by-design",
+            "placebo",
+            "placebo-regions",
+            "jackknife",
+            "bootstrap",
+            "user-bootstrap",
+            "conformal",
+            "jackknife-plus",
+        ],
         typer.Option(help="How the interval is made."),
     ] = "by-design",
     replicates: opt.Replicates = None,

@@ -14,6 +14,7 @@ from noholdout_synthetic_control.checks.donors import (
     launch_week_shock,
     leaning,
     unique_weights,
+    weight_concentration,
 )
 from noholdout_synthetic_control.checks.evidence import Evidence, backdate
 from noholdout_synthetic_control.checks.fit import (
@@ -64,6 +65,7 @@ def by_size(evidence: Evidence) -> tuple[Check, ...]:
         short_history(evidence),
         *missing_cells(evidence),
         leaning(evidence),
+        weight_concentration(evidence),
         *unique_weights(evidence),
         placebo_resolution(evidence),
     )

@@ -12,6 +12,7 @@ from scipy import special
 from noholdout_synthetic_control.checks.evidence import Backdated, Evidence
 
 FEW_DONORS = 5
+CONCENTRATED = 2.0  # effective donors
 
 
 def contaminated_donors(evidence: Evidence) -> HypothesisCheck | None:
@@ -105,6 +106,25 @@ def leaning(evidence: Evidence) -> Check:
         return structural(name, assumption, "pass", size, found)
     message = f"{found} Find out what happened to {donor}, and report both answers."
     return structural(name, assumption, "caution", size, message)
+
+
+def weight_concentration(evidence: Evidence) -> Check:
+    """Is the twin more or less one donor?"""
+    weights, panel = evidence.fit.weights, evidence.panel
+    effective = 1 / float(weights @ weights)
+    heavy = int(np.argmax(weights))
+    name, assumption = "weight_concentration", "The twin is a mix, not one donor."
+    found = (
+        f"{effective:.1f} effective donors of {weights.size}; the heaviest is "
+        f"{panel.units[panel.donors[heavy]]} with {weights[heavy]:.2f}."
+    )
+    if effective >= CONCENTRATED or weights.size < FEW_DONORS:
+        return structural(name, assumption, "pass", effective, found)
+    message = (
+        f"{found} Whatever happens to it alone becomes effect: look at what else happened there, "
+        "or use an estimator with a ridge (demeaned)."
+    )
+    return structural(name, assumption, "caution", effective, message)
 
 
 def unique_weights(evidence: Evidence) -> tuple[Check, ...]:

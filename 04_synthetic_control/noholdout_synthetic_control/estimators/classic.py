@@ -94,7 +94,7 @@ def _with_predictors(
     solver = options.get("solver", "exact")
     build = partial(_build_predictors, predictors=found.values, importance=chosen, solver=solver)
     estimate = assemble(
-        make_study(panel, options),
+        make_study(panel, options, refused=["conformal", "jackknife-plus"]),
         launch,
         options,
         "classic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
@@ -16,12 +16,15 @@ from noholdout_synthetic_control.inference import (
     Signs,
     Uncertainty,
     bootstrap_uncertainty,
+    conformal_uncertainty,
     donor_placebos,
     donor_sign,
     group_placebos,
+    jackknife_plus_uncertainty,
     jackknife_uncertainty,
     placebo_uncertainty,
     trend_sign,
+    user_bootstrap_uncertainty,
 )
 from noholdout_synthetic_control.kernels.fits import Fit, Problem, Solver
 from noholdout_synthetic_control.kernels.jumps import launch_jumps
@@ -29,7 +32,17 @@ from noholdout_synthetic_control.kernels.noise import own_noise
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel
 
-InferenceName = Literal["by-design", "placebo", "placebo-regions", "jackknife", "bootstrap"]
+InferenceName = Literal[
+    "by-design",
+    "placebo",
+    "placebo-regions",
+    "jackknife",
+    "bootstrap",
+    "user-bootstrap",
+    "conformal",
+    "jackknife-plus",
+]
+DRAWING = ("bootstrap", "user-bootstrap")
 INFERENCES = get_args(InferenceName)
 DRAWS = 500
 NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
@@ -63,6 +76,7 @@ class Analysis:
     fit: Fit
     placebos: Placebos
     regions: Placebos | None
+    build: Build
     uncertainty: Uncertainty = NOT_MEASURED
     signs: Signs = NO_SIGNS
 
@@ -95,7 +109,7 @@ class Study:
             regions = group_placebos(problem, donors, panel.groups)
         if every_placebo or self.design == "placebo":
             placebos = donor_placebos(problem, donors)
-        analysis = Analysis(problem, fit, placebos, regions)
+        analysis = Analysis(problem, fit, placebos, regions, build)
         uncertainty, signs = self.measure(analysis, self.design), self.signs(fit)
         if self.allows:
             uncertainty = uncertainty.allowing(signs.allowance, panel.n_pre)
@@ -123,12 +137,29 @@ class Study:
             return bootstrap_uncertainty(
                 held, fit, target, donors, self.draws, self.seed, self.conf_level
             )
+        if design in ("conformal", "jackknife-plus", "user-bootstrap"):
+            return self.requested(analysis, design)
         df = len(placebos.fits) - 1
         label = f"placebos of all {len(placebos.fits)} donors, t({df})"
         if design == "placebo-regions" and analysis.regions is not None:
             placebos, df = analysis.regions, len(analysis.regions.fits)
             label = f"{df} placebo regions, t({df})"
         return placebo_uncertainty(placebos, fit, target, donors, self.noise, df, label)
+
+    def requested(self, analysis: Analysis, design: str) -> Uncertainty:
+        """What no design calls for, on request."""
+        panel = self.panel
+        arrays = (panel.outcomes, panel.n_pre, self.noise, panel.target, panel.donors)
+        if design == "conformal":
+            effect = analysis.fit.effect
+            return conformal_uncertainty(analysis.build, *arrays, effect, self.conf_level)
+        if design == "jackknife-plus":
+            block = panel.default_block()
+            return jackknife_plus_uncertainty(analysis.build, *arrays, block, self.conf_level)
+        assert panel.cell_variance is not None  # refused in make_study
+        return user_bootstrap_uncertainty(
+            analysis.build, *arrays, panel.cell_variance, self.draws, self.seed, self.conf_level
+        )
 
     def row(self, effect: float, found: Uncertainty) -> dict[str, Any]:
         """One line of a table that compares intervals."""
@@ -182,13 +213,29 @@ def design_of(panel: Panel, inference: str, *, jackknife: bool = True) -> str:
     return "jackknife" if many and jackknife else "placebo"
 
 
-def make_study(panel: Panel, options: Options, *, jackknife: bool = True) -> Study:
+def make_study(
+    panel: Panel, options: Options, *, jackknife: bool = True, refused: Sequence[str] = ()
+) -> Study:
     """Settle the inference and measure the units' own noise.
 
-    ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own.
+    ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own;
+    ``refused`` are inferences that would need fits which the estimator can't make.
     """
     inference = options.get("inference", "by-design")
-    asked = resolve_replicates(options.get("replicates"), inference, ("bootstrap",), DRAWS)
+    asked = resolve_replicates(options.get("replicates"), inference, DRAWING, DRAWS)
+    if inference == "user-bootstrap" and panel.cell_variance is None:
+        raise DataError(
+            "inference 'user-bootstrap' was asked, but the rows aren't users.",
+            "Users are redrawn within units and periods, which takes several rows in each.",
+            "Give user rows with --cell-mean (cell_mean=True), or use inference 'bootstrap'.",
+        )
+    if inference in refused:
+        raise DataError(
+            f"inference {inference!r} was asked of an estimator that it doesn't fit.",
+            "It repeats the fit on other periods, which this one can't (time weights look at the "
+            "time after the launch, predictors have windows of their own).",
+            "Use the default estimator, classic without predictors, augmented or did.",
+        )
     return Study(
         panel,
         own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),

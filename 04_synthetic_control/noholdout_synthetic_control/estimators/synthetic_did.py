@@ -50,7 +50,7 @@ def synthetic_did(
     panel = read_launch(data, launch, options)
     return assemble(
         # Time weights fitted to the donors leave their changes no spread for a jackknife.
-        make_study(panel, options, jackknife=False),
+        make_study(panel, options, jackknife=False, refused=["conformal"]),
         launch,
         options,
         "synthetic-did",

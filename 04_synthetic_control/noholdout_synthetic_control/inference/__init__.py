@@ -17,6 +17,11 @@ from noholdout_synthetic_control.inference.placebos import (
     rank_p,
     rmspe_ratio,
 )
+from noholdout_synthetic_control.inference.requested import (
+    conformal_uncertainty,
+    jackknife_plus_uncertainty,
+    user_bootstrap_uncertainty,
+)
 from noholdout_synthetic_control.inference.resampling import (
     bootstrap_uncertainty,
     jackknife_uncertainty,
@@ -30,10 +35,12 @@ __all__ = [
     "Signs",
     "Uncertainty",
     "bootstrap_uncertainty",
+    "conformal_uncertainty",
     "donor_placebos",
     "donor_sign",
     "excess_variance",
     "group_placebos",
+    "jackknife_plus_uncertainty",
     "jackknife_uncertainty",
     "leave_one_out",
     "loading",
@@ -42,4 +49,5 @@ __all__ = [
     "rank_p",
     "rmspe_ratio",
     "trend_sign",
+    "user_bootstrap_uncertainty",
 ]
