@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,18 @@ def _place(values: np.ndarray, periods: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _mismatch(values: pd.Series, column: str, time: str, kind: str) -> DataError:
     return DataError(
-        f"Column {column!r} holds {values.iloc[0]!r}, but {time!r} holds {kind}.",
+        f"Column {column!r} holds {_shown(values.iloc[0])}, but {time!r} holds {kind}.",
         "A unit's first treated period must be one that can be found among the periods.",
         f"Write {column!r} in the unit of {time!r}; leave it empty for never treated.",
     )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (int, float, np.number)):
+        return f"numbers such as {value}"
+    if isinstance(value, (np.datetime64, datetime.date)):
+        return f"dates such as {str(value)[:10]}"
+    return repr(value)
 
 
 def _among_numbers(

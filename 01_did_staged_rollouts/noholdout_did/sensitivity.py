@@ -18,7 +18,7 @@ from noholdout_did.kernels.moments import Moments
 # Half of the error is spent on how large the moves before the launch may have been.
 SPLIT = 0.5
 DRAWS = 999
-MAGNITUDES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+MAGNITUDES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 SMOOTHNESS = (0.0, 0.25, 0.5, 1.0, 2.0)  # in standard errors of the pre-launch drift
 MAX_LEADS = 8  # the fixed-length interval uses the last so many
 
@@ -101,8 +101,15 @@ def sensitivity_check(
     df: float,
     conf_level: float,
     proportion: bool,
+    exact: float | None = None,
 ) -> Check:
-    """The breakdown value in plain words; it never changes the verdict."""
+    """The breakdown value in plain words; it never changes the verdict.
+
+    Parameters
+    ----------
+    exact
+        The conditional test's breakdown value, where it was computed; the bound's is smaller.
+    """
     assumption = "After the launch the gap moved no more for other reasons than it did before."
     if moves is None or not std_error > 0:
         return untestable(
@@ -110,13 +117,13 @@ def sensitivity_check(
             assumption,
             "There are too few periods before the launch to say how large a move is usual.",
         )
-    breakdown = moves.breakdown(estimate, std_error, df, conf_level)
     seen = effect_text(moves.seen, proportion, signed=False)
     bound = effect_text(moves.largest, proportion, signed=False)
     base = (
         f"Before the launch the gap moved by at most {seen} from one period to the next, and the "
         f"true moves may be up to {bound}."
     )
+    breakdown = moves.breakdown(estimate, std_error, df, conf_level) if exact is None else exact
     if breakdown == 0:
         return untestable(
             "sensitivity", assumption, f"{base} The interval includes zero without any.", 0.0
@@ -125,12 +132,21 @@ def sensitivity_check(
         "sensitivity",
         assumption,
         f"{base} The interval excludes zero as long as later moves for other reasons stay below "
-        f"{breakdown:.2f} times that a period.",
+        f"{breakdown:.2f} times that a period"
+        + (" (a bound; --sensitivity computes it)." if exact is None else "."),
         breakdown,
     )
 
 
-def sensitivity_table(
+@dataclass(frozen=True)
+class Sensitivity:
+    """Table ``sensitivity``, and the relative magnitude at which the interval reaches zero."""
+
+    table: pd.DataFrame
+    breakdown: float | None
+
+
+def sensitivity(
     data: Moments,
     leads: Leads,
     gaps: Linear,
@@ -138,10 +154,10 @@ def sensitivity_table(
     weights: np.ndarray,
     distance: np.ndarray,
     errors: Errors,
-    moves: Moves | None,
     df: float,
     conf_level: float,
-) -> pd.DataFrame:
+    seed: int,
+) -> Sensitivity:
     """Intervals under growing departures from parallel trends.
 
     Parameters
@@ -154,29 +170,48 @@ def sensitivity_table(
     Returns
     -------
     Columns ``restriction`` (relative_magnitudes, smoothness), ``m``, ``conf_low``, ``conf_high``.
+    The covariance is widened to t with ``df`` degrees of freedom, the sources being asymptotic.
     """
     # Imported here: scipy.optimize would add a third to a small file's start-up time.
     from noholdout_did.kernels.honest import fixed_length
+    from noholdout_did.kernels.relative_magnitudes import relative_magnitudes
 
     estimate = float(target.value[0])
     se = float(std_errors(data, target, errors)[0][0])
     rows: list[tuple[str, float, float, float]] = []
-    if moves is not None and se > 0:
-        for m in MAGNITUDES:
-            half = moves.half(m, se, df, conf_level)
-            rows.append(("relative_magnitudes", m, estimate - half, estimate + half))
-    lags = np.unique(leads.lag)[:MAX_LEADS][::-1]
+    breakdown = None
+    lags = np.unique(leads.lag)[::-1]
     if len(lags) and se > 0:
         pooled = gaps.combine(
             np.column_stack([mean_weights(leads, leads.lag == lag) for lag in lags])
         )
-        both = stack([pooled, target])
-        covariance = covariance_parts(data, both, errors).sum(axis=0)
+        covariance = covariance_parts(data, stack([pooled, target]), errors).sum(axis=0)
+        wide = (critical_value(conf_level, df) / critical_value(conf_level)) ** 2
         reach = np.bincount(distance, weights=weights)[1:]
-        slope_se = float(np.sqrt(covariance[0, 0])) / float(lags[0])
+        rm = relative_magnitudes(
+            pooled.value,
+            estimate,
+            wide * covariance,
+            float(weights @ distance),
+            np.random.default_rng(seed),
+        )
+        half = critical_value(conf_level, df) * se
+        rows.append(("relative_magnitudes", 0.0, estimate - half, estimate + half))
+        for m in MAGNITUDES:
+            rows.append(("relative_magnitudes", m, *rm.interval(m, conf_level)))
+        breakdown = rm.breakdown(conf_level)
+        late = np.flatnonzero(lags <= MAX_LEADS)
+        part = np.append(late, len(lags))
+        slope_se = float(np.sqrt(covariance[late[0], late[0]])) / float(lags[late[0]])
         for step in SMOOTHNESS:
             found = fixed_length(
-                pooled.value, estimate, covariance, reach, step * slope_se, conf_level
+                pooled.value[late],
+                estimate,
+                wide * covariance[np.ix_(part, part)],
+                reach,
+                step * slope_se,
+                conf_level,
             )
             rows.append(("smoothness", step * slope_se, found.low, found.high))
-    return pd.DataFrame(rows, columns=["restriction", "m", "conf_low", "conf_high"])
+    table = pd.DataFrame(rows, columns=["restriction", "m", "conf_low", "conf_high"])
+    return Sensitivity(table, breakdown)

@@ -120,6 +120,28 @@ def test_organ_donations() -> None:
     assert by[3] == 0.0
 
 
+def test_organ_donations_standard_errors() -> None:
+    """The reference counts period effects as parameters: 1 + 6 here, 5 + 6 in its event study."""
+    data = pd.read_csv(reference_file("organ_donations.csv"))
+    data["first"] = data["State"].map(lambda s: 4 if s == "California" else None)
+    args = {"outcome": "Rate", "time": "Quarter_Num", "unit": "State", "first_treated": "first"}
+    want = expected("organ_donations")
+    n, clusters = len(data), data["State"].nunique()
+    found = estimate(data, **args, estimator="twfe")
+    assert found.estimate == pytest.approx(want["did"]["value"], abs=SIX)
+    counted = ((n - 2) / (n - 7)) ** 0.5  # ours counts the intercept and the coefficient
+    assert found.std_error * counted == pytest.approx(
+        want["did_se_cluster_state"]["value"], abs=SIX
+    )
+    # The only treated state fits its event study exactly, so the errors are the 26 others'; below
+    # 40 units ours are corrected by 26 / 25, the reference's by G / (G - 1) and (n - 1) / (n - 11).
+    study = estimate(data, **args, base_period="universal").tables["event_study"]
+    by = dict(zip(study["event_time"] + 4, study["std_error"], strict=True))
+    factor = (25 / 26 * clusters / (clusters - 1) * (n - 1) / (n - 11)) ** 0.5
+    for quarter, value in want["event_study_se"]["value"].items():
+        assert by[int(quarter)] * factor == pytest.approx(value, abs=SIX)
+
+
 @pytest.mark.parametrize(("adjust", "name"), [("dr", "dr"), ("regression", "reg"), ("ipw", "ipw")])
 def test_mpdta_with_a_covariate(mpdta: pd.DataFrame, adjust: str, name: str) -> None:
     found = on_mpdta(mpdta, covariates=["lpop"], adjust=adjust)

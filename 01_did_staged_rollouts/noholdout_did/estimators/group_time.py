@@ -33,7 +33,7 @@ from noholdout_did.result import (
     raw_trends,
 )
 from noholdout_did.rollout import Rollout
-from noholdout_did.sensitivity import Moves, moves_before, sensitivity_check, sensitivity_table
+from noholdout_did.sensitivity import Moves, moves_before, sensitivity, sensitivity_check
 
 WORDS = {
     "simple": "averaged over waves and periods after launch",
@@ -90,8 +90,9 @@ def from_effects(
         options.conf_level,
         options.seed,
     )
+    exact = None
     if options.sensitivity:
-        tables["sensitivity"] = sensitivity_table(
+        robust = sensitivity(
             data,
             found.leads,
             found.gaps,
@@ -99,11 +100,14 @@ def from_effects(
             weights,
             cells.period - cells.base,
             errors,
-            moves,
             head.df,
             options.conf_level,
+            options.seed,
         )
-    checked = _checks(rollout, options, found, overall.linear, weights, errors, head, moves, more)
+        tables["sensitivity"], exact = robust.table, robust.breakdown
+    checked = _checks(
+        rollout, options, found, overall.linear, weights, errors, head, moves, exact, more
+    )
     return build(
         rollout,
         options,
@@ -126,6 +130,7 @@ def _checks(
     errors: Errors,
     head: Headline,
     moves: Moves | None,
+    exact: float | None,
     more: Sequence[HypothesisCheck],
 ) -> PreTrends:
     """All checks, and the tables that belong to them.
@@ -173,7 +178,13 @@ def _checks(
     checks += [
         check.untestable_trends(context, options.conf_level),
         sensitivity_check(
-            moves, head.estimate, head.std_error, head.df, options.conf_level, rollout.proportion
+            moves,
+            head.estimate,
+            head.std_error,
+            head.df,
+            options.conf_level,
+            rollout.proportion,
+            exact,
         ),
     ]
     return PreTrends(tuple(checks), before.tables)
