@@ -21,6 +21,7 @@ from noholdout.commands.demo import demo
 from noholdout.commands.did import did
 from noholdout.commands.generate import generate
 from noholdout.commands.guide import guide
+from noholdout.commands.monitor import monitor
 from noholdout.commands.plan import plan
 from noholdout.commands.propensity import propensity
 from noholdout.commands.rdd import rdd
@@ -56,6 +57,7 @@ for command in (
     rdd,
     synthetic_control,
     uplift,
+    monitor,
 ):
     app.command(name=command.__name__.replace("_", "-"))(command)
 app.add_typer(plan)

@@ -52,22 +52,24 @@ def autoregression(rng: np.random.Generator, rho: float, size: float, shape: tup
     return steps
 
 
-def draw_panel(seed: np.random.SeedSequence, family: str, launch: Launch) -> Panel:
+def draw_panel(
+    seed: np.random.SeedSequence, family: str, launch: Launch, days: int = DAYS
+) -> Panel:
     """One panel without any effect: every estimate is an error."""
     rng = np.random.default_rng(seed)
     world = FAMILIES[family]
     size = {name: rng.uniform(*bounds) for name, bounds in vars(world).items() if name != "tasks"}
-    day = np.arange(DAYS)
+    day = np.arange(days)
     raw = (
         0.55
         + np.clip(rng.normal(0, 0.06, UNITS), -0.15, 0.15)[:, None]
         + np.array([10, 12, 8, 4, -4, -18, -12])[day % 7] / 1000
-        + autoregression(rng, 0.8, 0.012, (DAYS,))
+        + autoregression(rng, 0.8, 0.012, (days,))
         + np.outer(rng.normal(0, size["drift"], UNITS), (day - 45) / 90)
-        + np.outer(rng.normal(0, size["loading"], UNITS), autoregression(rng, 0.97, 1.0, (DAYS,)))
-        + autoregression(rng, size["persistence"], size["shock"], (UNITS, DAYS))
+        + np.outer(rng.normal(0, size["loading"], UNITS), autoregression(rng, 0.97, 1.0, (days,)))
+        + autoregression(rng, size["persistence"], size["shock"], (UNITS, days))
     )
-    tasks = np.maximum(rng.poisson(rng.uniform(*world.tasks, UNITS)[:, None], (UNITS, DAYS)), 1)
+    tasks = np.maximum(rng.poisson(rng.uniform(*world.tasks, UNITS)[:, None], (UNITS, days)), 1)
     rates = rng.binomial(tasks, np.clip(raw, 0.01, 0.99)) / tasks
     order, region = rng.permutation(UNITS), rng.permutation(np.arange(UNITS) % REGIONS)
     treated = np.zeros(UNITS, bool)

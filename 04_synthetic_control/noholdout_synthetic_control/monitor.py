@@ -1,0 +1,262 @@
+"""``monitor``: which units have left their synthetic twin, looked at as often as one likes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.input import Missing, check_level
+from noholdout_shared.jsonable import jsonable, records
+from noholdout_shared.render import effect_text
+
+from noholdout_synthetic_control.metrics import wanted_metrics
+from noholdout_synthetic_control.timing import launch_index, match_treated, shown
+from noholdout_synthetic_control.watch import NEVER, Course, Watched, read_watched, watch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HISTORY = 56  # periods before the watch when no day is named: eight weeks of days
+
+
+@dataclass(frozen=True)
+class Departures:
+    """Who has left their twin.
+
+    Parameters
+    ----------
+    outcome
+        The metric watched.
+    departures
+        One row a unit that left: unit, said_on (the day this was first said), changed_on (the
+        likeliest day of the change, as seen then), direction (up, down), size, conf_low, conf_high
+        (all three as seen then), size_now and the adjusted p_value as seen on the last day.
+    units
+        One row a unit watched: unit, p_value (adjusted, the smallest so far), left.
+    path
+        One row a unit and day: unit, time, gap, p_value.
+    conf_level
+        One minus the chance that anybody at all is said to have left when nobody did.
+    settings
+        First day watched, history, how gaps stray, who isn't watched.
+    proportion
+        Whether the outcome is a share.
+    """
+
+    outcome: str
+    departures: pd.DataFrame
+    units: pd.DataFrame
+    path: pd.DataFrame
+    conf_level: float
+    settings: dict[str, Any]
+    proportion: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: the tables as rows, the settings."""
+        return {
+            "outcome": self.outcome,
+            "departures": records(self.departures),
+            "units": records(self.units),
+            "path": records(self.path),
+            "conf_level": self.conf_level,
+            "settings": jsonable(self.settings),
+        }
+
+    def summary(self) -> str:
+        """Who left, when, where to and by how much, as text of 80 columns."""
+        known = self.settings
+        head = (
+            f"{self.outcome}: {len(self.units)} units watched for {known['days']} periods since "
+            f"{jsonable(known['since'])}, after {known['history']} of history."
+        )
+        lines = textwrap.wrap(head, 80)
+        for row in self.departures.to_dict("records"):
+            low, high, size = (
+                effect_text(row[name], self.proportion)
+                for name in ("conf_low", "conf_high", "size")
+            )
+            said = (
+                f"{row['unit']} left its twin: {row['direction']} {size} "
+                f"({low.removesuffix(' points')} to {high}) since about "
+                f"{jsonable(row['changed_on'])}, said on {jsonable(row['said_on'])}; now "
+                f"{effect_text(row['size_now'], self.proportion)}."
+            )
+            lines += textwrap.wrap(said, 80, subsequent_indent="  ")
+        if self.departures.empty:
+            least = self.units.sort_values("p_value").iloc[0]
+            lines += textwrap.wrap(
+                f"None has left its twin (closest: {least['unit']}, adjusted p = "
+                f"{least['p_value']:.2f}).",
+                80,
+            )
+        error = f"{100 * (1 - self.conf_level):g}%"
+        lines += textwrap.wrap(
+            f"However often you look, the chance of naming anybody while nobody left is {error} "
+            "at most, as far as gaps go on to stray as they did in the history.",
+            80,
+        )
+        return "\n".join(lines)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Evidence day by day with its limit; without ``ax`` the gaps stand below it."""
+        from noholdout_synthetic_control.plot_departures import plot_departures
+
+        return plot_departures(self, ax)
+
+
+def monitor(
+    data: Any,
+    *,
+    outcome: str,
+    unit: str,
+    time: str,
+    treated: Sequence[Any] | None = None,
+    since: Any = None,
+    denominator: str | None = None,
+    weights: str | None = None,
+    cell_mean: bool = False,
+    missing: Missing = "refuse",
+    conf_level: float = 0.95,
+) -> Departures:
+    """Has any unit left its synthetic twin, and when? May be asked again every day.
+
+    Each unit's twin (the default estimator's weights) is fitted to the history before ``since``.
+    How far twins stray without any departure, day by day and in the long run, is learned from
+    forecasts within the history, so that autocorrelation and the uncertainty of the weights are
+    allowed for. A unit is said to have left once the likelihood of a lasting shift on some day
+    exceeds that of none by a factor which, without a shift, is ever reached with a chance of 5% for
+    all units together (Ville's inequality, Holm over units). Nothing said of a day uses a
+    later one: a longer file repeats what a shorter one said.
+
+    Assumes that gaps go on to stray as they did in the history (where half of the donors stray
+    further, everyone's limits are widened), and that donors aren't touched by what moves the units
+    watched. It says that a unit moved, not why.
+
+    Parameters
+    ----------
+    data, outcome, unit, time, denominator, weights, cell_mean
+        As in :func:`noholdout_synthetic_control.estimate`; one outcome, ``a/b`` for a ratio of each
+        period's sums.
+    treated
+        Units to watch, which are then nobody's donor; by default all are watched, each against the
+        others.
+    since
+        First period watched; by default the 57th in the file (eight weeks of days).
+    missing
+        ``refuse``, or ``drop``: units with gaps in the history aren't watched, units that stop
+        reporting are watched (and serve as donors) until then; both are named in the settings.
+    conf_level
+        One minus the chance that anybody is named, ever, while nobody left.
+
+    Raises
+    ------
+    DataError
+        The data can't be read as asked.
+    DesignError
+        Fewer than 20 periods of history, none to watch, or fewer than four units to learn from.
+    """
+    check_level(conf_level)
+    metrics = wanted_metrics(data, outcome, denominator)
+    if len(metrics) > 1:
+        raise DataError(
+            f"{len(metrics)} outcomes were named.",
+            "The limits hold for one metric over all units and days.",
+            "Watch one at a time; at --conf-level "
+            f"{1 - (1 - conf_level) / len(metrics):.4g} each, all hold together.",
+        )
+    panel = read_watched(
+        data,
+        metrics[0],
+        unit=unit,
+        time=time,
+        first=first_watched(since, time),
+        weights=weights,
+        cell_mean=cell_mean,
+        missing=missing,
+    )
+    watched = np.zeros(panel.units.size, dtype=bool)
+    if treated is not None and len(treated):
+        watched = match_treated(panel.units, treated, unit)
+    course = watch(panel, watched, 1 - conf_level)
+    return described(panel, course, watched, metrics[0].name, conf_level)
+
+
+def first_watched(since: Any, column: str) -> Callable[[np.ndarray], int]:
+    """Position of the first period to watch, found among the times once they are read."""
+
+    def find(times: np.ndarray) -> int:
+        at = HISTORY if since is None else launch_index(times, since, column)
+        if at >= times.size:
+            raise DesignError(
+                f"No period lies at or after {since if since is not None else 'the 57th'}: "
+                f"{column!r} holds {times.size} periods up to {shown(times[-1])}.",
+                "Units are watched from there on.",
+                "Name an earlier day with --since, or come back when there is more data.",
+            )
+        return at
+
+    return find
+
+
+def described(
+    panel: Watched, course: Course, treated: np.ndarray, outcome: str, conf_level: float
+) -> Departures:
+    """The course as tables, with the user's labels."""
+    family = np.flatnonzero(treated) if treated.any() else np.arange(panel.units.size)
+    times = panel.times[panel.n_pre :]
+    days = times.size
+    evidence = course.evidence
+    gone = family[course.left_on[family] < NEVER]
+    gone = gone[np.argsort(course.left_on[gone], kind="stable")]
+    at = course.left_on[gone]
+    size, half = evidence.size[gone, at], evidence.half_width[gone, at]
+    departures = pd.DataFrame(
+        {
+            "unit": panel.units[gone],
+            "said_on": times[at],
+            "changed_on": times[evidence.change[gone, at]],
+            "direction": np.where(size > 0, "up", "down"),
+            "size": size,
+            "conf_low": size - half,
+            "conf_high": size + half,
+            "size_now": evidence.size[gone, -1],
+            "p_value": course.adjusted_p[gone, -1],
+        }
+    )
+    units = pd.DataFrame(
+        {
+            "unit": panel.units[family],
+            "p_value": course.adjusted_p[family, -1],
+            "left": course.left_on[family] < NEVER,
+        }
+    )
+    path = pd.DataFrame(
+        {
+            "unit": np.repeat(panel.units[family], days),
+            "time": np.tile(times, family.size),
+            "gap": course.gaps[family].ravel(),
+            "p_value": course.adjusted_p[family].ravel(),
+        }
+    )
+    settings = {
+        **panel.settings,
+        "since": times[0],
+        "history": panel.n_pre,
+        "days": days,
+        "block": panel.block,
+        "donors": int((~treated).sum()),
+        "limits": "always valid: normal mixture over sizes and days of change, Holm over units",
+        "gaps_stray": {
+            "level_sd": float(np.sqrt(course.wander.level)),
+            "drift_sd_per_100_periods": float(np.sqrt(course.wander.slope)),
+            "shock_sd": float(np.sqrt(course.wander.shock)),
+            "shock_autocorrelation": course.wander.rho,
+            "noise_multiple": course.wander.noise,
+        },
+    }
+    return Departures(outcome, departures, units, path, conf_level, settings, panel.proportion)
