@@ -30,11 +30,11 @@ def contaminated_donors(evidence: Evidence) -> HypothesisCheck | None:
         p_value=sign.p_value,
         bias=sign.bias,
         found=f"At the launch donors jumped apart by {math.sqrt(sign.statistic):.1f} times what "
-        f"units do without one ({p_text(sign.p_value)}, {panel.donors.size} donors): {listed} "
-        f"(weight {weight:.2f}) by {effect_text(sign.size, panel.proportion)} against the others.",
-        todo="Either group may have felt the launch or had a shock; what donors gained is taken "
-        "off the effect: find out which, leave them out and compare. (A jump of all donors alike "
-        "can't be seen.)",
+        f"units do without one ({p_text(sign.p_value)}, {panel.donors.size} donors).",
+        todo=f"{listed} (weight {weight:.2f}) lie {effect_text(sign.size, panel.proportion)} from "
+        "the others: either group may have felt the launch or had a shock. What donors gained is "
+        "taken off the effect: find out which did, leave them out and compare. (A jump of all "
+        "donors alike can't be seen.)",
     )
 
 

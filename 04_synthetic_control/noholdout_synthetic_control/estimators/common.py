@@ -22,6 +22,7 @@ from noholdout_synthetic_control.estimators.study import (
 )
 from noholdout_synthetic_control.estimators.tables import build_tables
 from noholdout_synthetic_control.inference import (
+    Signs,
     Uncertainty,
     leave_one_out,
     rank_p,
@@ -124,7 +125,7 @@ def assemble(
         conf_level=study.conf_level,
         p_value=p_value,
         inference=uncertainty.label
-        + allowed(uncertainty, panel.proportion)
+        + allowed(uncertainty, [analysis.signs], panel.proportion)
         + resolution(smallest, study.conf_level),
         outcome=launch.outcome,
         n_obs=panel.outcomes.size,
@@ -186,12 +187,17 @@ def gather(
     )
 
 
-def allowed(uncertainty: Uncertainty, proportion: bool) -> str:
+def allowed(uncertainty: Uncertainty, signs: Sequence[Signs], proportion: bool) -> str:
     """Said where the interval is wider than sampling alone would make it."""
     if uncertainty.allowance == 0:
         return ""
     size = effect_text(uncertainty.allowance, proportion, signed=False)
-    return f"; allows for {size} of trend before the launch or of donors that jumped"
+    told = {
+        "a trend before the launch": [s.trend for s in signs],
+        "donors that jumped at it": [s.donors for s in signs],
+    }
+    why = [word for word, found in told.items() if any(s and s.allowance > 0 for s in found)]
+    return f"; allows for {size} of bias ({' and '.join(why)})"
 
 
 def resolution(smallest: float, conf_level: float) -> str:

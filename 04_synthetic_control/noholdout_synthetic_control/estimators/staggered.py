@@ -261,7 +261,9 @@ def _assemble(
         conf_high=high,
         conf_level=level,
         p_value=p_value,
-        inference=found.label + allowed(found, first.proportion) + resolution(smallest, level),
+        inference=found.label
+        + allowed(found, [a.signs for a in stack.analyses], first.proportion)
+        + resolution(smallest, level),
         outcome=outcome,
         n_obs=n_obs,
         n_treated=treated_cells,
