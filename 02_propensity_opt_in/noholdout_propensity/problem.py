@@ -214,7 +214,8 @@ def prepare(options: Options) -> Problem:
     rows = read_rows(options.data, columns, missing=options.missing, may_be_empty=empty)
     frame = rows.frame
     treated = binary(frame, options.treatment).astype(float)
-    y = outcome(frame, options.outcome)
+    # A copy: a view of one column would keep the whole frame in memory.
+    y = outcome(frame, options.outcome).copy()
     for value, word in ((1.0, "treated"), (0.0, "control")):
         count = int((treated == value).sum())
         if count < MINIMUM_ARM:

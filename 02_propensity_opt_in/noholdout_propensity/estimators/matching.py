@@ -206,8 +206,7 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
     Without replacement rows keep their order, since ties go to the earlier one.
     """
     order = np.argsort(score_fit.score) if how.replace else np.arange(problem.n)
-    ordered = score_fit.ordered(order)
-    score, treated = ordered.score, problem.treated[order]
+    score, treated = score_fit.score[order], problem.treated[order]
     # Centred, so that sums of squares keep their digits.
     centre = float(problem.outcome.mean())
     y = problem.outcome[order] - centre
@@ -227,16 +226,18 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
         smooth = local_outcomes(y, treated, score, _neighbours(treated))
         influence = matching_influence(y, treated, effect, (smooth.mean(0), smooth.mean(1)))
     if not known and effect.used.any():
-        design = problem.score_design.T[:, order].T
+        design = problem.score_design
+        bread = score_fit.bread
         c, d = score_derivatives(
-            near, treated, targets, effect.used, effect.estimate, ordered, design
+            near, treated, targets, effect.used, effect.estimate, score_fit, design, order
         )
-        added = float(d @ ordered.bread @ d - c @ ordered.bread @ c)
+        added = float(d @ bread @ d - c @ bread @ c)
         effect = dataclasses.replace(
             effect, std_error=math.sqrt(max(effect.std_error**2 + added, 0.0))
         )
         if influence is not None:
-            influence -= y.size * ordered.residual * (design @ (ordered.bread @ (c - d)))
+            along = score_fit.residual * (design @ (bread @ (c - d)))
+            influence -= y.size * along[order]
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     effect = dataclasses.replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,9 +101,9 @@ def matched_effect(
     sign = np.where(treated == 1, 1.0, -1.0)
     contrast = np.where(used, sign * (outcome - imputed), 0.0)
     estimate = float(contrast.sum() / total) if total else np.nan
-    factor = share**2 + 2 * share * used - share_squared
-    spread = np.where(used, (contrast - estimate) ** 2, 0.0)
-    variance = float(spread.sum() + factor @ local_variance) / max(total, 1) ** 2
+    factor = share * (share + 2 * used) - share_squared
+    apart = contrast[used] - estimate
+    variance = float(apart @ apart + factor @ local_variance) / max(total, 1) ** 2
     weights = used + share
     means = [
         float(outcome[arm] @ weights[arm] / weights[arm].sum()) if weights[arm].sum() else np.nan
@@ -147,23 +147,25 @@ class LocalOutcomes:
         """Variance near each row in its own arm, shape ``(n,)``."""
         variance = np.zeros(self.outcome.size)
         for near, pool in zip(self.windows, self.pools, strict=True):
-            own = Windows(near.order, near.low[pool], near.high[pool], near.distance[pool])
+            own = Windows(near.order, near.low[pool], near.high[pool])
             y = self.outcome[pool]
             mean, square = own.sums(y) / own.count, own.sums(y**2) / own.count
             variance[pool] = np.maximum(square - mean**2, 0) * unbiased(own.count)
         return variance
 
-    def weighted_covariance(self, arm: int, design: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def weighted_covariance(
+        self, arm: int, columns: Iterable[np.ndarray], weights: np.ndarray
+    ) -> np.ndarray:
         """Sum over rows of a weight times cov(column, outcome) nearby, for each column."""
         near, pool = self.windows[arm], self.pools[arm]
         factor = weights * unbiased(near.count) / near.count
         y = self.outcome[pool]
         centre = near.sums(y) / near.count
-        found = np.zeros(design.shape[1])
-        for j, column in enumerate(design.T):
+        found = []
+        for column in columns:
             x = column[pool]
-            found[j] = factor @ (near.sums(x * y) - near.sums(x) * centre)
-        return found
+            found.append(factor @ near.sums(x * y) - factor @ (near.sums(x) * centre))
+        return np.array(found)
 
 
 def unbiased(count: np.ndarray) -> np.ndarray:
@@ -193,6 +195,7 @@ def score_derivatives(
     estimate: float,
     fit: ScoreFit,
     design: np.ndarray,
+    order: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the score's estimation does to the variance: it becomes ``V - c'Bc + d'Bd``.
 
@@ -200,26 +203,35 @@ def score_derivatives(
     theorem 2 for ATT, where ``d`` is the derivative of the target itself. That needs the effect
     given all covariates; it is taken from a linear regression per arm, where the paper matches on
     all covariates.
+
+    Parameters
+    ----------
+    fit, design, order
+        The score and its design, and the order of their rows in which everything else stands.
     """
     total = int(used.sum())
-    e, slope = fit.score, fit.slope
-    zero = np.zeros(design.shape[1])
+    e, slope = fit.score[order], fit.slope[order]
+
+    def columns() -> Iterator[np.ndarray]:
+        # One at a time: a reordered copy of the design would be the largest thing in memory.
+        return (column[order] for column in design.T)
+
     if targets == (True, True):
-        c = near.weighted_covariance(0, design, used * slope / e)
-        c += near.weighted_covariance(1, design, used * slope / (1 - e))
-        return c / total, zero
+        c = near.weighted_covariance(0, columns(), used * slope / e)
+        c += near.weighted_covariance(1, columns(), used * slope / (1 - e))
+        return c / total, np.zeros(design.shape[1])
     own, odds = (0, e / (1 - e)) if targets[0] else (1, (1 - e) / e)
     other = 1 - own
     signed = estimate if targets[0] else -estimate
-    lines = [
-        design @ fit_linear(design, near.outcome, arm).coefficients
-        for arm in (treated, 1 - treated)
-    ]
-    c = design.T @ (slope * (near.mean(own) - near.mean(other) - signed))
-    c = c + near.weighted_covariance(own, design, slope)
-    c = c + near.weighted_covariance(other, design, slope * odds)
-    d = design.T @ (slope * (lines[own] - lines[other] - signed))
-    return c / total, d / total
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
+    y, d = near.outcome[back], treated[back]
+    lines = [fit_linear(design, y, arm).coefficients for arm in (d, 1 - d)]
+    gap = design @ (lines[own] - lines[other])
+    c = design.T @ (slope * (near.mean(own) - near.mean(other) - signed))[back]
+    c = c + near.weighted_covariance(own, columns(), slope)
+    c = c + near.weighted_covariance(other, columns(), slope * odds)
+    return c / total, design.T @ (slope[back] * (gap - signed)) / total
 
 
 def matching_influence(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noholdout_propensity.kernels.sums import blocks
+
 TIE = 1e-10  # scores closer than this are one score: rounding differs from row to row
 
 
@@ -23,14 +25,11 @@ class Windows:
         Indices that sort the pool, shape ``(m,)``.
     low, high
         Each query's window, ``order[low:high]``; empty when nothing lies within the caliper.
-    distance
-        Distance to the last of the asked matches, shape ``(q,)``.
     """
 
     order: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    distance: np.ndarray
 
     @property
     def count(self) -> np.ndarray:
@@ -64,6 +63,17 @@ def nearest_windows(
     ordered = pool[order]
     size = ordered.size
     ratio = min(ratio, size)
+    kind = np.int32 if size < 2**31 else np.int64
+    low, high = np.empty(query.size, dtype=kind), np.empty(query.size, dtype=kind)
+    for rows in blocks(query.size):
+        low[rows], high[rows] = _window(query[rows], ordered, ratio, caliper)
+    return Windows(order.astype(kind), low, high)
+
+
+def _window(
+    query: np.ndarray, ordered: np.ndarray, ratio: int, caliper: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    size = ordered.size
     position = np.searchsorted(ordered, query)
     distance = np.full(query.size, np.inf)
     for back in range(ratio + 1):
@@ -77,4 +87,4 @@ def nearest_windows(
         allowed = np.minimum(allowed, caliper + TIE)
     low = np.searchsorted(ordered, query - allowed, side="left")
     high = np.searchsorted(ordered, query + allowed, side="right")
-    return Windows(order, low, np.maximum(high, low), distance)
+    return low, np.maximum(high, low)

@@ -6,7 +6,7 @@ score can still say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -54,15 +54,6 @@ class ScoreFit:
     converged: bool
     separated: bool
     steps: int
-
-    def ordered(self, order: np.ndarray) -> ScoreFit:
-        """The same fit with its rows in another order."""
-        return replace(
-            self,
-            score=self.score[order],
-            slope=self.slope[order],
-            residual=self.residual[order],
-        )
 
 
 def logistic(index: np.ndarray) -> np.ndarray:
