@@ -168,23 +168,21 @@ def _pairs(found: Mapping[str, Estimates], rows: Scored) -> pd.DataFrame:
 
 
 def _why(judged: Mapping[str, Estimates], comparisons: pd.DataFrame, conf_level: float) -> str:
-    """Best and worst by Qini, whether that is shown, and the habit of the worst."""
-    by_qini = sorted(judged, key=lambda learner: -judged[learner].values[QINI])
-    best, worst = by_qini[0], by_qini[-1]
-    pairs = comparisons[comparisons["metric"] == "qini"]
-    pair = pairs[pairs["first"].isin([best, worst]) & pairs["second"].isin([best, worst])]
-    p_value = float(pair["p_adjusted"].iloc[0])
-    named = {name: f"the {LEARNER_NAMES[name]}" for name in (best, worst)}
-    if not p_value < 1 - conf_level:
+    """The pair that is shown to rank most differently by Qini, and the loser's habit."""
+    qini = {learner: float(found.values[QINI]) for learner, found in judged.items()}
+    pairs = comparisons[comparisons["metric"] == "qini"].sort_values("p_adjusted", kind="stable")
+    closest = pairs.iloc[0]
+    p_value = p_text(float(closest["p_adjusted"]))
+    if not closest["p_adjusted"] < 1 - conf_level:
+        first, last = max(qini, key=qini.__getitem__), min(qini, key=qini.__getitem__)
         return (
-            f"By Qini {named[best]} comes first and {named[worst]} last, but no pair is shown to "
-            f"differ (paired, Holm {p_text(p_value)}): this table is no reason to choose."
-            if (pairs["p_adjusted"] >= 1 - conf_level).all()
-            else f"By Qini {named[best]} comes first and {named[worst]} last; these two are not "
-            f"shown to differ (paired, Holm {p_text(p_value)}), others are."
+            f"By Qini the {LEARNER_NAMES[first]} comes first and the {LEARNER_NAMES[last]} last, "
+            f"but no pair is shown to differ (paired, Holm {p_value}): this table is no reason to "
+            "choose."
         )
+    better, worse = sorted(closest[["first", "second"]], key=lambda name: -qini[name])
     return (
-        f"By Qini {named[best]} ranks better than {named[worst]} (paired, Holm {p_text(p_value)}). "
-        f"Of {named[worst]}: {HABITS[worst]}. Picking the best of six by this table is optimistic; "
-        "the headline is the default's."
+        f"By Qini the {LEARNER_NAMES[better]} ranks better than the {LEARNER_NAMES[worse]} (paired,"
+        f" Holm {p_value}). Of the {LEARNER_NAMES[worse]}: {HABITS[worse]}. Picking the best of "
+        "six by this table is optimistic; the headline is the default's."
     )

@@ -16,6 +16,8 @@ from noholdout_uplift.scored import Scored
 NO_EVIDENCE = "no evidence that targeting beats one rule for all"
 TO_ALL = "ship to all"
 TO_NOBODY = "ship to nobody"
+NOT_BETTER = "isn't shown to be better than chance"
+WRONG_WAY = ": those whom it puts last gain more"
 DRAWS = 20_000
 
 
@@ -54,9 +56,11 @@ def decide(
     limit = single_value(rows.conf_level, rows.df, two_sided=False)
     ate_text = effect_text(ate[0], proportion)
     if not qini[0] > limit * qini[1]:
+        worse = qini[0] < -limit * qini[1]
         reason = (
-            f"The ranking isn't shown to be better than chance (Qini {qini[0]:.3g}, standard "
-            f"error {qini[1]:.2g}). The average effect is {ate_text}."
+            f"The ranking {'is worse than chance' if worse else NOT_BETTER} (Qini {qini[0]:.3g}, "
+            f"standard error {qini[1]:.2g}){WRONG_WAY if worse else ''}. The average effect is "
+            f"{ate_text}."
         )
         return Decision(NO_EVIDENCE, reason, None, lower)
     best = _best_targeting(rules, compared, lower)

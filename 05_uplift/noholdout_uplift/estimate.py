@@ -125,30 +125,5 @@ def estimate(
     judged on the next (Luedtke and van der Laan 2016, Annals of Statistics 44(2), and the
     sequential validation in grf), metrics as in Yadlowsky et al. 2025, JASA 120(549).
     """
-    options = Options(
-        outcome=outcome,
-        treatment=treatment,
-        features=features,
-        learner=learner,
-        model=model,
-        scores=scores,
-        trained_on=trained_on,
-        propensity=propensity,
-        cluster=cluster,
-        weights=weights,
-        cost=cost,
-        budget=budget,
-        current=current,
-        guardrails=guardrails,
-        slices=slices,
-        fraction=fraction,
-        folds=folds,
-        inference=inference,
-        replicates=replicates,
-        missing=missing,
-        conf_level=conf_level,
-        margin=margin,
-        seed=seed,
-        jobs=jobs,
-    )
+    options = Options(**{name: value for name, value in locals().items() if name != "data"})
     return analyse(data, options)

@@ -14,6 +14,8 @@ from noholdout_uplift import (
     estimate,
 )
 from noholdout_uplift.estimators.base import UpliftLearner
+from scipy.integrate import quad
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
@@ -156,6 +158,13 @@ def synthetic(mode: int, n: int, seed: int) -> tuple[np.ndarray, ...]:
         effect = np.maximum(0, x[:, 0] + x[:, 1] + x[:, 2]) - np.maximum(0, x[:, 3] + x[:, 4])
     w = (rng.random(n) < chance).astype(int)
     return x, base + (w - 0.5) * effect + rng.normal(size=n), w, chance, effect
+
+
+def test_the_modes_averages_in_closed_form() -> None:
+    # 2: E log(1 + exp(N)); 4: E max(0, N(0, 3)) - E max(0, N(0, 2)), each sqrt(v / (2 pi)).
+    softplus = quad(lambda v: np.logaddexp(0, v) * norm.pdf(v), -12, 12)[0]
+    assert softplus == pytest.approx(0.8061, abs=5e-5)
+    assert (np.sqrt(3) - np.sqrt(2)) / np.sqrt(2 * np.pi) == pytest.approx(0.1268, abs=5e-5)
 
 
 @pytest.mark.parametrize(("mode", "average"), [(1, 0.5), (2, 0.8061), (3, 1.0), (4, 0.1268)])

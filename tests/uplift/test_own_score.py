@@ -52,6 +52,13 @@ def test_only_the_order_of_the_score_matters_to_the_ranking() -> None:
     assert set(one.tables["profile"]["feature"]) == {"tier=light", "tier=medium", "conf"}
 
 
+def test_a_score_that_ranks_the_wrong_way_round_is_told_so() -> None:
+    found = estimate(scored().assign(s=lambda d: -d["s"]), **ASK)
+    assert found.decision.startswith("no evidence")
+    assert "worse than chance" in found.decision_reason
+    assert "those whom it puts last gain more" in found.decision_reason
+
+
 def test_unsaid_it_cannot_be_tested_and_the_message_says_what_to_do() -> None:
     found = estimate(scored(), **ASK)
     check = found.check("held_out_scores")
