@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
 
+from noholdout_did.coding import CODE, FEW, distinct
+
 
 @dataclass(frozen=True)
 class Launches:
@@ -58,16 +60,15 @@ def launches(values: pd.Series, periods: np.ndarray, column: str, time: str) -> 
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     # Work on the few different values, not on the rows.
-    coded, unique = pd.factorize(values, use_na_sentinel=True)
-    distinct = pd.Series(unique)
+    coded, different = distinct(values)
     if pd.api.types.is_datetime64_any_dtype(periods.dtype):
-        index, reason = _among_dates(distinct, periods, column, time)
+        index, reason = _among_dates(different, periods, column, time)
     elif np.issubdtype(periods.dtype, np.number):
-        index, reason = _among_numbers(distinct, periods, column, time)
+        index, reason = _among_numbers(different, periods, column, time)
     else:
-        index, reason = _among_texts(distinct, periods, column, time)
+        index, reason = _among_texts(different, periods, column, time)
     # Position -1 (empty) reads the last entry of the extended arrays.
-    index = np.append(index, len(periods))
+    index = np.append(index, len(periods)).astype(CODE if len(periods) < FEW else np.int64)
     reason = np.append(reason, 1)
     return Launches(index[coded], reason.astype(np.int8)[coded])
 

@@ -17,25 +17,28 @@ def one_row_a_cell(
     rollout: Rollout, frame: pd.DataFrame, unit: str, time: str, cell_mean: bool
 ) -> Rollout:
     assert rollout.unit is not None
-    cell = rollout.unit * rollout.n_periods + rollout.period
-    n_units = int(rollout.unit.max()) + 1
-    counts = np.bincount(cell, minlength=n_units * rollout.n_periods)
+    cell = rollout.unit * rollout.n_periods
+    cell += rollout.period
+    # One bit a cell says whether there are duplicates; they are counted only if so.
+    seen = np.zeros((int(rollout.unit.max()) + 1) * rollout.n_periods, dtype=bool)
+    seen[cell] = True
+    filled = int(seen.sum())
     settings = dict(rollout.settings)
-    if counts.max() > 1 and not cell_mean:
-        row = int(np.flatnonzero(counts[cell] > 1)[0])
-        raise DataError(
-            f"{int((counts > 1).sum()):,} (unit, time) cells have more than one row (for example "
-            f"{unit} {frame[unit].iloc[row]}, {time} {frame[time].iloc[row]}: "
-            f"{int(counts[cell[row]])} rows).",
-            "A panel has one row a unit and period; duplicates would count twice.",
-            "Use --cell-mean to average them, or leave --unit out and name it in --cluster when "
-            "the rows are different users.",
-        )
-    if counts.max() > 1:
-        settings["rows_averaged_into_cells"] = [len(cell), int((counts > 0).sum())]
+    if filled < len(cell):
+        counts = np.bincount(cell, minlength=len(seen))
+        if not cell_mean:
+            row = int(np.flatnonzero(counts[cell] > 1)[0])
+            raise DataError(
+                f"{int((counts > 1).sum()):,} (unit, time) cells have more than one row (for "
+                f"example {unit} {frame[unit].iloc[row]}, {time} {frame[time].iloc[row]}: "
+                f"{int(counts[cell[row]])} rows).",
+                "A panel has one row a unit and period; duplicates would count twice.",
+                "Use --cell-mean to average them, or leave --unit out and name it in --cluster "
+                "when the rows are different users.",
+            )
+        settings["rows_averaged_into_cells"] = [len(cell), filled]
         rollout = _average_cells(rollout, cell, counts)
-        counts = np.minimum(counts, 1)
-    empty = int((counts == 0).sum())
+    empty = len(seen) - filled
     settings["panel"] = "balanced" if empty == 0 else "unbalanced"
     if empty:
         settings["unit_periods_absent"] = empty

@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DidEstimate(Estimate):
-    """The effect of a staged rollout on those who got it."""
+    """The effect of a staged rollout on those who got it.
+
+    Parameters
+    ----------
+    hint
+        What another estimator would find that this one can't, in one sentence; mostly empty.
+    """
+
+    hint: str = ""
+
+    @property
+    def further_rows(self) -> tuple[tuple[str, str], ...]:
+        return (("hint", self.hint),) if self.hint else ()
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The raw trends by wave and the event study; with ``ax`` the latter only.

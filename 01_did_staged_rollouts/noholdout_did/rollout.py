@@ -15,6 +15,7 @@ from noholdout_shared.input import (
     positive_weights,
 )
 
+from noholdout_did.coding import CODE, period_codes
 from noholdout_did.launches import REASONS, Launches, launches
 from noholdout_did.panel import one_row_a_cell, take_rows
 from noholdout_did.pushdown import read_summed
@@ -154,7 +155,7 @@ def read_rollout(
     )
     frame = rows.frame
     y, proportion = rows.outcome(outcome)
-    period, periods = codes(frame, time)
+    period, periods = period_codes(frame, time)
     if len(periods) < 2:
         raise DesignError(
             f"Column {time!r} holds one period ({periods[0]}).",
@@ -210,7 +211,7 @@ def read_rollout(
 
 def _logged(launch: np.ndarray, n_periods: int) -> Launches:
     reasons = np.where(launch == 0, 5, np.where(launch == n_periods, 1, 0))
-    return Launches(launch, reasons.astype(np.int8))
+    return Launches(launch.astype(CODE), reasons.astype(np.int8))
 
 
 def _columns(

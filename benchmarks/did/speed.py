@@ -4,12 +4,16 @@
 
 100,000 units x 10 periods, four waves and a never-treated group. Without diff-diff installed only
 our own times are measured. Memory is the peak of traced allocations above the input, in one run
-of its own; the input is its four columns.
+of its own (``peak_over_input``), and the process's peak resident memory above what it held before
+(``rss_over_input``, Linux only); the input is its four columns. pyfixest is the rival for two-way
+fixed effects.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib.util
 import time
 import tracemalloc
 import warnings
@@ -61,6 +65,15 @@ def rival(class_name: str, fit: dict[str, Any], **options: Any) -> Callable[[pd.
     return run
 
 
+def two_way(data: pd.DataFrame) -> Any:
+    """The coefficient of being treated in pyfixest, clustered by unit."""
+    import pyfixest
+
+    treated = ((data["g"] > 0) & (data["t"] >= data["g"])).astype(float)
+    frame = data[["unit", "t", "y"]].assign(treated=treated)
+    return pyfixest.feols("y ~ treated | unit + t", frame, vcov={"CRV1": "unit"})
+
+
 CS = "CallawaySantAnna"
 EVENTS = {"aggregate": "event_study"}
 CASES = {
@@ -83,8 +96,9 @@ CASES = {
         ),
     ),
     "imputation": (ours(estimator="imputation"), rival("ImputationDiD", EVENTS)),
-    "two-way fixed effects": (ours(estimator="twfe"), None),
+    "two-way fixed effects": (ours(estimator="twfe"), two_way),
 }
+NAMES = {"two-way fixed effects": ("pyfixest", "pyfixest")}
 
 
 def seconds(run: Callable[[pd.DataFrame], Any], data: pd.DataFrame) -> float:
@@ -102,6 +116,23 @@ def peak(run: Callable[[pd.DataFrame], Any], data: pd.DataFrame) -> float:
     return float(top)
 
 
+def resident_peak(run: Callable[[pd.DataFrame], Any], data: pd.DataFrame) -> float:
+    """Peak of the resident memory during the run above that before it, in bytes; Linux only."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return float("nan")
+    before = _status("VmRSS")
+    run(data)
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024.0 * float(next(x for x in lines if x.startswith(name)).split()[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, default=100_000)
@@ -116,7 +147,10 @@ def main() -> None:
     rows = []
     for name in args.cases:
         mine, theirs = CASES[name]
-        runs = {"noholdout": mine} | ({"diff-diff": theirs} if theirs and _installed() else {})
+        who, module = NAMES.get(name, ("diff-diff", "diff_diff"))
+        runs = {"noholdout": mine}
+        if importlib.util.find_spec(module) is not None:
+            runs[who] = theirs
         for run in runs.values():
             seconds(run, data)  # warm up
         times: dict[str, list[float]] = {who: [] for who in runs}
@@ -134,17 +168,12 @@ def main() -> None:
                         float(np.median(times[who]) / np.median(times["noholdout"])), 2
                     ),
                     "peak_over_input": round(peak(run, data) / size, 2),
+                    "rss_over_input": round(resident_peak(run, data) / size, 2),
                     "rounds": args.rounds,
                 }
             )
             print(rows[-1], flush=True)
             pd.DataFrame(rows).to_csv(args.out, index=False)
-
-
-def _installed() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("diff_diff") is not None
 
 
 if __name__ == "__main__":

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.checks import HypothesisCheck
+from noholdout_shared.inference import smallest_effect
+from noholdout_shared.render import effect_text
 
 from noholdout_did import checks as check
 from noholdout_did.assignment import randomized
 from noholdout_did.composition import composition_check
 from noholdout_did.effects import Effects, effects, rollout_moments
-from noholdout_did.inference import Errors, all_leads_wald, joint_test
+from noholdout_did.inference import Errors, all_leads_wald, joint_test, std_errors
 from noholdout_did.kernels.aggregate import Averages, aggregate, event_study
 from noholdout_did.kernels.group_time import Cells, Linear
 from noholdout_did.kernels.leads import bin_weights
 from noholdout_did.kernels.moments import Moments
+from noholdout_did.kernels.wave_imputation import wave_imputation
 from noholdout_did.options import Options
 from noholdout_did.pre_trends import PreTrends, pre_trends
 from noholdout_did.result import (
@@ -35,6 +39,7 @@ from noholdout_did.result import (
 from noholdout_did.rollout import Rollout
 from noholdout_did.sensitivity import Moves, moves_before, sensitivity, sensitivity_check
 
+WORTH_SAYING = 0.8  # another estimator's standard error over this one's
 WORDS = {
     "simple": "averaged over waves and periods after launch",
     "event": "averaged over periods since launch",
@@ -108,7 +113,7 @@ def from_effects(
     checked = _checks(
         rollout, options, found, overall.linear, weights, errors, head, moves, exact, more
     )
-    return build(
+    made = build(
         rollout,
         options,
         head,
@@ -118,6 +123,37 @@ def from_effects(
         tables={**tables, **checked.tables},
         settings={**options.settings(), **found.settings, "small_sample": errors.corrected},
         n_clusters=data.n_clusters,
+    )
+    hint = _hint(rollout, options, data, cells, weights, errors, made)
+    return replace(made, hint=hint, settings={**made.settings, "hint": hint}) if hint else made
+
+
+def _hint(
+    rollout: Rollout,
+    options: Options,
+    data: Moments,
+    cells: Cells,
+    weights: np.ndarray,
+    errors: Errors,
+    made: DidEstimate,
+) -> str:
+    """Whether leaning on every period before the launch would find much smaller effects."""
+    plain = rollout.covariates is None and options.estimator == "group-time"
+    if not plain or not made.std_error > 0:
+        return ""
+    pooled = wave_imputation(data, cells, weights, options.anticipation)
+    if pooled is None:
+        return ""
+    se, df = (float(x[0]) for x in std_errors(data, pooled, errors))
+    if not se < WORTH_SAYING * made.std_error:
+        return ""
+    size = effect_text(
+        smallest_effect(se, options.conf_level, df), rollout.proportion, signed=False
+    )
+    return (
+        f"--estimator imputation could find {size}: it compares with all periods before the "
+        "launch, not with the last alone, and needs parallel trends in all of them (the checks "
+        "test that)"
     )
 
 
