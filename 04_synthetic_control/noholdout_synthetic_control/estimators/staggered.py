@@ -25,7 +25,7 @@ from noholdout_synthetic_control.estimators.common import (
 from noholdout_synthetic_control.estimators.demeaned import demeaned_build, resolve_block
 from noholdout_synthetic_control.estimators.study import Analysis, Study, make_study
 from noholdout_synthetic_control.estimators.synthetic_did import double_build
-from noholdout_synthetic_control.estimators.tables import staggered_tables
+from noholdout_synthetic_control.estimators.tables import align, staggered_tables
 from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
 from noholdout_synthetic_control.inference.average import (
     Cohort,
@@ -149,13 +149,12 @@ def staggered(
     stack = stacked(panels, builds, options, estimator)
     design = design_of(panels, options.get("inference", "by-design"), estimator)
     effect, found = stack.measure(design)
-    base = found
     if options.get("inference", "by-design") == "by-design":
         parts = [a.signs.allowance for a in stack.analyses]
         found = found.allowing(float(np.sqrt(((stack.shares * parts) ** 2).sum())), 0)
     foil = stacked(panels, [equal_weights] * len(panels), options, "did")
     return _assemble(
-        stack, foil, design, effect, found, base, builds, blocks, outcome, estimator, options
+        stack, foil, design, effect, found, builds, blocks, outcome, estimator, options
     )
 
 
@@ -219,7 +218,6 @@ def _assemble(
     design: str,
     effect: float,
     found: Uncertainty,
-    base: Uncertainty,
     builds: Sequence[Build],
     blocks: Sequence[int],
     outcome: str,
@@ -229,21 +227,19 @@ def _assemble(
     panels = [study.panel for study in stack.studies]
     level = options.get("conf_level", 0.95)
     low, high, p_value = found.bounds(effect, level)
-    dropped, evidences = [], []
-    for study, analysis, build, block in zip(
-        stack.studies, stack.analyses, builds, blocks, strict=True
-    ):
-        panel = study.panel
-        left = leave_one_out(analysis.problem, analysis.fit, panel.target, panel.donors)
-        dropped.append(left)
-        unique = estimator != "classic"
-        evidences.append(gather(study, analysis, left, block, build, unique))
-    last = evidences[-1]
-    overall = replace(last, uncertainty=found, conf_low=low, conf_high=high)
-    tables, aligned, placebo_gaps = staggered_tables(stack, foil, design, found, dropped, estimator)
-    common = min(stack.starts())
-    ratio = float(rmspe_ratio(aligned, common))
-    ratios = rmspe_ratio(placebo_gaps, common)
+    dropped = [
+        leave_one_out(a.problem, a.fit, p.target, p.donors)
+        for a, p in zip(stack.analyses, panels, strict=True)
+    ]
+    evidences = [
+        gather(*parts, estimator != "classic")
+        for parts in zip(stack.studies, stack.analyses, dropped, blocks, builds, strict=True)
+    ]
+    overall = replace(evidences[-1], uncertainty=found, conf_low=low, conf_high=high)
+    aligned = align(stack)
+    tables = staggered_tables(stack, foil, design, found, dropped, estimator, aligned)
+    ratio = float(rmspe_ratio(aligned.gap, aligned.before))
+    ratios = rmspe_ratio(aligned.placebo_gaps, aligned.before)
     placebo_effects = tables["placebos"]["gap"].to_numpy()
     smallest = 1 / (1 + len(ratios))
     first = panels[0]
@@ -280,7 +276,7 @@ def _assemble(
             "seed": options.get("seed", 0),
             "treated_units": units,
             "donors": first.donors.size,
-            "pre_periods": common,
+            "pre_periods": aligned.before,
             "post_periods": first.times.size - max(stack.starts()),
             "allowance": found.allowance,
             "rmspe_ratio": ratio,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +99,45 @@ def estimators_table(
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Aligned:
+    """Averages over cohorts in time since the launch, where every cohort is seen.
+
+    Parameters
+    ----------
+    events
+        Times since the launch, from ``-before`` on, shape ``(E,)``.
+    observed, gap
+        Of the treated side, shape ``(E,)``.
+    placebo_gaps
+        Of each donor, shape ``(J, E)``.
+    """
+
+    before: int
+    events: np.ndarray
+    observed: np.ndarray
+    gap: np.ndarray
+    placebo_gaps: np.ndarray
+
+
+def align(stack: Stack) -> Aligned:
+    """Cut every cohort's paths around its own launch and average them by its share."""
+    panels, starts = [study.panel for study in stack.studies], stack.starts()
+    before, after = min(starts), min(panels[0].times.size - start for start in starts)
+
+    def average(paths: list[np.ndarray]) -> np.ndarray:
+        cut = [p[..., s - before : s + after] for p, s in zip(paths, starts, strict=True)]
+        return np.asarray(sum(share * path for share, path in zip(stack.shares, cut, strict=True)))
+
+    return Aligned(
+        before,
+        np.arange(-before, after),
+        average([panel.target @ panel.outcomes for panel in panels]),
+        average([analysis.fit.gap for analysis in stack.analyses]),
+        average([analysis.placebos.gaps for analysis in stack.analyses]),
+    )
+
+
 def staggered_tables(
     stack: Stack,
     foil: Stack,
@@ -105,78 +145,52 @@ def staggered_tables(
     found: Uncertainty,
     dropped: Sequence[np.ndarray],
     method: str,
-) -> tuple[dict[str, pd.DataFrame], np.ndarray, np.ndarray]:
-    """The frames of several launches, the gap and the placebo gaps in common event time.
-
-    ``path`` and the gaps cover the event times that every cohort has.
-    """
-    panels = [study.panel for study in stack.studies]
-    labels, shares = panels[0].units[panels[0].donors], stack.shares
-    starts = stack.starts()
-    before, after = min(starts), min(panels[0].times.size - start for start in starts)
-    events = np.arange(-before, after)
-
-    def align(paths: list[np.ndarray]) -> np.ndarray:
-        cut = [p[..., s - before : s + after] for p, s in zip(paths, starts, strict=True)]
-        return np.asarray(sum(share * path for share, path in zip(shares, cut, strict=True)))
-
-    gap = align([a.fit.gap for a in stack.analyses])
-    observed = align([p.target @ p.outcomes for p in panels])
-    placebo_gaps = align([a.placebos.gaps for a in stack.analyses])
-    by_event = event_table(stack, design, found, level := stack.studies[0].conf_level)
-    band = by_event.set_index("event_time").loc[events]
+    aligned: Aligned,
+) -> dict[str, pd.DataFrame]:
+    """The frames of several launches; ``path`` and placebo gaps in time since the launch."""
+    panel, shares, level = stack.studies[0].panel, stack.shares, stack.studies[0].conf_level
+    labels = panel.units[panel.donors]
+    shown_labels = labels[: len(aligned.placebo_gaps)]
     effects = sum(s * a.placebos.effects for s, a in zip(shares, stack.analyses, strict=True))
-    shown_labels = labels[: placebo_gaps.shape[0]]
     weights = np.array([a.fit.weights for a in stack.analyses])
-    launches = [panel.settings["launch"] for panel in panels]
-    return (
-        {
-            "weights": pd.DataFrame({"unit": labels, "weight": shares @ weights}),
-            "path": pd.DataFrame(
-                {
-                    "time": events,
-                    "observed": observed,
-                    "synthetic": observed - gap,
-                    "gap": gap,
-                    "conf_low": band["conf_low"].to_numpy(),
-                    "conf_high": band["conf_high"].to_numpy(),
-                }
-            ),
-            "event_time": by_event,
-            "cohorts": cohort_table(stack),
-            "cohort_weights": pd.DataFrame(
-                {
-                    "start": np.repeat(launches, labels.size),
-                    "unit": np.tile(labels, len(panels)),
-                    "weight": weights.reshape(-1),
-                }
-            ),
-            "placebos": pd.DataFrame(
-                {
-                    "unit": shown_labels,
-                    "gap": effects,
-                    "rmspe_ratio": rmspe_ratio(placebo_gaps, before),
-                }
-            ),
-            "placebo_gaps": pd.DataFrame(
-                {
-                    "unit": np.repeat(shown_labels, events.size),
-                    "time": np.tile(events, shown_labels.size),
-                    "gap": placebo_gaps.reshape(-1),
-                }
-            ),
-            "leave_one_out": pd.DataFrame({"unit": labels, "estimate": shares @ np.array(dropped)}),
-            "intervals": interval_rows(stack, design, found, level),
-            "estimators": pd.DataFrame(
-                [
-                    {"estimator": name, **one_row(*which.measure(design), level)}
-                    for name, which in ((method, stack), ("did", foil))
-                ]
-            ),
-        },
-        gap,
-        placebo_gaps,
-    )
+    launches = [study.panel.settings["launch"] for study in stack.studies]
+    by_event = event_table(stack, design, found, level)
+    band = by_event.set_index("event_time").loc[aligned.events]
+    path = {
+        "time": aligned.events,
+        "observed": aligned.observed,
+        "synthetic": aligned.observed - aligned.gap,
+        "gap": aligned.gap,
+        "conf_low": band["conf_low"].to_numpy(),
+        "conf_high": band["conf_high"].to_numpy(),
+    }
+    by_cohort = {
+        "start": np.repeat(launches, labels.size),
+        "unit": np.tile(labels, len(launches)),
+        "weight": weights.reshape(-1),
+    }
+    ratios = rmspe_ratio(aligned.placebo_gaps, aligned.before)
+    placebo_gaps = {
+        "unit": np.repeat(shown_labels, aligned.events.size),
+        "time": np.tile(aligned.events, shown_labels.size),
+        "gap": aligned.placebo_gaps.reshape(-1),
+    }
+    estimators = [
+        {"estimator": name, **one_row(*which.measure(design), level)}
+        for name, which in ((method, stack), ("did", foil))
+    ]
+    return {
+        "weights": pd.DataFrame({"unit": labels, "weight": shares @ weights}),
+        "path": pd.DataFrame(path),
+        "event_time": by_event,
+        "cohorts": cohort_table(stack),
+        "cohort_weights": pd.DataFrame(by_cohort),
+        "placebos": pd.DataFrame({"unit": shown_labels, "gap": effects, "rmspe_ratio": ratios}),
+        "placebo_gaps": pd.DataFrame(placebo_gaps),
+        "leave_one_out": pd.DataFrame({"unit": labels, "estimate": shares @ np.array(dropped)}),
+        "intervals": interval_rows(stack, design, found, level),
+        "estimators": pd.DataFrame(estimators),
+    }
 
 
 def one_row(effect: float, found: Uncertainty, level: float) -> dict[str, float]:
