@@ -231,7 +231,7 @@ def _settings(
     brought = {
         "scores": options.scores,
         "trained_on": options.trained_on,
-        "rows_that_trained": own.n_trained if own and own.trained != "unsaid" else None,
+        "rows_left_out_that_trained": own.n_left_out if own else None,
     }
     return {
         **ready.settings,

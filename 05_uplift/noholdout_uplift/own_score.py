@@ -40,6 +40,11 @@ class OwnScore:
     n_trained: int
     in_sample: float
 
+    @property
+    def n_left_out(self) -> int:
+        """Rows of the data that don't judge the score, since they trained it."""
+        return self.n_trained if self.trained == "none" else 0
+
 
 def own_score(frame: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, OwnScore | None]:
     """The rows that judge the user's own score, and that score; all rows without one.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from noholdout_uplift.result import UpliftEstimate
 
+MOST_FEATURES = 6
+
 
 def _curve(
     estimate: UpliftEstimate, ax: Axes, table: pd.DataFrame, x: str, y: str, label: str
@@ -133,9 +135,15 @@ def plot_costs(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
 
 
 def plot_profile(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
-    """Observed effects with intervals by level or quarter of each feature."""
+    """Observed effects with intervals by level or quarter of the features that differ most."""
     ax = style.axes(ax)
+    if "segments" not in estimate.tables:
+        raise DataError(
+            "There are no segments.", "They are levels of features.", "Name them with --features."
+        )
     table = estimate.tables["segments"].iloc[::-1]
+    spread = table.groupby("feature")["estimate"].agg(np.ptp).nlargest(MOST_FEATURES)
+    table = table[table["feature"].isin(spread.index)]
     value, low, high = (table[c].to_numpy() for c in ("estimate", "conf_low", "conf_high"))
     place = np.arange(len(table))
     for chosen, colour, marker in (
@@ -146,7 +154,11 @@ def plot_profile(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
         ax.errorbar(value[chosen], place[chosen], xerr=half, fmt=marker, color=colour, capsize=3)
     ax.axvline(0, color=style.NEUTRAL, linewidth=0.8)
     ax.set_yticks(
-        place, [f"{f}: {s}" for f, s in zip(table["feature"], table["segment"], strict=True)]
+        place,
+        [
+            f"{style.short_label(feature)}: {style.short_label(segment)}"
+            for feature, segment in zip(table["feature"], table["segment"], strict=True)
+        ],
     )
     style.points_axis(ax, estimate.proportion, "x")
     unit = " (points)" if estimate.proportion else ""

@@ -49,6 +49,7 @@ WHY = {
     "trimmed_rows": "rows without a counterpart in the other arm, left out as asked",
     "rows_left_out_by_donut": "too near the cutoff, left out as asked (--donut)",
     "rows_left_out_of_mixed_bin": "the rounded scores of the cutoff itself, left out as asked",
+    "rows_left_out_that_trained": "rows that trained the score don't judge it (--trained-on)",
     "donors_dropped": "units that can't serve as donors",
     "periods_dropped": "periods that can't be used",
 }

@@ -4,7 +4,10 @@ import inspect
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from noholdout_shared.errors import DataError
 from noholdout_uplift import estimate
 from typer.testing import CliRunner
 from uplift.simulated import randomised
@@ -56,6 +59,21 @@ def test_the_picture_is_written(csv: str, tmp_path: Path) -> None:
     arguments = ["uplift", csv, *ASK, "--plot", str(target)]
     CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert target.stat().st_size > 10_000
+
+
+def test_who_gains_shows_the_features_that_matter(csv: str) -> None:
+    frame = pd.read_csv(csv)
+    rng = np.random.default_rng(1)
+    names = [f"idle {j} {'long ' * 12}" for j in range(7)]
+    frame[names] = rng.normal(size=(len(frame), 7))
+    ask = {"outcome": "y", "treatment": "w", "features": ["tier", "conf", *names]}
+    labels = estimate(frame, **ask, model="linear").plot_profile().get_yticklabels()
+    shown = {text.get_text().split(":")[0] for text in labels}
+    assert len(shown) == 6
+    assert max(len(text.get_text()) for text in labels) < 70
+    own = estimate(frame, outcome="y", treatment="w", scores="conf", model="linear")
+    with pytest.raises(DataError, match="no segments"):
+        own.plot_profile()
 
 
 def test_both_pictures_say_what_they_show(csv: str) -> None:

@@ -90,6 +90,7 @@ def test_the_check_fires_when_only_training_rows_judge() -> None:
     dishonest = estimate(seen, **ASK, trained_on="seen")
     assert dishonest.check("held_out_scores").status == "fail"
     assert dishonest.verdict == "do-not-use"
+    assert dishonest.settings["rows_left_out_that_trained"] == 0
     assert "2,000 rows trained s" in dishonest.check("held_out_scores").message
     # What the check is for: the score of pure noise looks far better than the true 0.2.
     assert dishonest.estimate > 0.2 + 5 * dishonest.std_error
@@ -102,7 +103,7 @@ def test_rows_that_trained_the_score_do_not_judge_and_are_counted() -> None:
     frame = overfitted()
     found = estimate(frame, **ASK, trained_on="seen")
     alone = estimate(frame[frame["seen"] == 0], **ASK)
-    assert found.n_obs == 2000 and found.settings["rows_that_trained"] == 2000
+    assert found.n_obs == 2000 and found.settings["rows_left_out_that_trained"] == 2000
     assert found.estimate == alone.estimate and found.std_error == alone.std_error
     # In sample: the plain difference in the top fifth of the training rows.
     seen = frame[frame["seen"] == 1].sort_values("s", ascending=False).head(400)
