@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from noholdout_data_generator.scenarios import TelemetryKnobs
-from noholdout_data_generator.telemetry import UPGRADE_DAY, draw_telemetry
+from noholdout_data_generator.telemetry import draw_telemetry
 from noholdout_shared.parallel import run_parallel
 from noholdout_synthetic_control.estimators.common import make_study
 from noholdout_synthetic_control.estimators.demeaned import demeaned_build
@@ -26,14 +26,17 @@ from noholdout_synthetic_control.panel import Panel
 from scipy import stats
 from worlds import LAUNCHES
 
-BOOTSTRAPPED = 200  # panels whose bootstrap interval is computed too; 200 draws each
+REQUESTED_ON = 200  # panels on which these are computed too
 DRAWS = 200
 REQUESTED = ("bootstrap", "user-bootstrap", "conformal", "jackknife-plus")
 
 
-def product_panel(seed: int, launch: str) -> tuple[Panel, float]:
-    """The clean telemetry of one seed, and the true mean effect on the upgraded."""
-    drawn = draw_telemetry(seed, launch, TelemetryKnobs())  # type: ignore[arg-type]
+CLEAN = TelemetryKnobs()
+
+
+def product_panel(seed: int, launch: str, knobs: TelemetryKnobs = CLEAN) -> tuple[Panel, float]:
+    """The telemetry of one seed, and the true mean effect on the upgraded."""
+    drawn = draw_telemetry(seed, launch, knobs)  # type: ignore[arg-type]
     units = drawn.treated.size
     rates = drawn.frame["task_completion_rate"].to_numpy().reshape(units, -1)
     region = drawn.frame["region"].to_numpy().reshape(units, -1)[:, 0]
@@ -45,7 +48,7 @@ def product_panel(seed: int, launch: str) -> tuple[Panel, float]:
         units=np.arange(units),
         times=np.arange(rates.shape[1]),
         treated=drawn.treated,
-        n_pre=UPGRADE_DAY,
+        n_pre=knobs.history_days,
         groups=groups if by_region else None,
         group_labels=labels if by_region else None,
         rows=rates.size,
@@ -54,13 +57,13 @@ def product_panel(seed: int, launch: str) -> tuple[Panel, float]:
         settings={},
         cell_variance=rates * (1 - rates) / drawn.tasks,
     )
-    effect = (drawn.p1 - drawn.p0)[drawn.treated][:, UPGRADE_DAY:].mean()
+    effect = (drawn.p1 - drawn.p0)[drawn.treated][:, knobs.history_days :].mean()
     return panel, float(effect)
 
 
 def one_panel(item: tuple[int, str, bool]) -> dict[str, float]:
     """The default estimate of one seed."""
-    seed, launch, bootstrapped = item
+    seed, launch, requested = item
     panel, truth = product_panel(seed, launch)
     study = make_study(panel, {"inference": "by-design", "seed": seed})
     analysis = study.analyse(demeaned_build(7, "exact"), every_placebo=launch == "one-workspace")
@@ -82,7 +85,7 @@ def one_panel(item: tuple[int, str, bool]) -> dict[str, float]:
         row["gap_rejects"] = float(rank_p(abs(effect - truth), np.abs(placebos.effects)) <= 0.05)
         own = float(rmspe_ratio(gap, panel.n_pre))
         row["rmspe_rejects"] = float(rank_p(own, placebos.ratios(panel.n_pre)) <= 0.05)
-    if bootstrapped:
+    if requested:
         for name in REQUESTED:
             asked = {"inference": name, "seed": seed}
             if "bootstrap" in name:
@@ -129,7 +132,7 @@ def main() -> None:
     args = parser.parse_args()
     table = []
     for launch in LAUNCHES:
-        items = [(args.seed + r, launch, r < BOOTSTRAPPED) for r in range(args.replications)]
+        items = [(args.seed + r, launch, r < REQUESTED_ON) for r in range(args.replications)]
         rows = run_parallel(one_panel, items, jobs=args.jobs, label=launch)
         table.append(summarise(pd.DataFrame(rows), launch))
     frame = pd.DataFrame(table).round(5)
