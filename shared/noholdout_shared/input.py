@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from noholdout_shared.errors import DataError
+from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, read_location, require_columns
 
 Missing = Literal["refuse", "drop"]
@@ -108,6 +109,11 @@ def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
 def _series_values(series: nw.Series) -> Any:
     if series.dtype == nw.Boolean and series.null_count():
         return pd.Series(series.to_list(), dtype=object)
+    if isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone:
+        # to_numpy would give UTC without its zone.
+        zone = series.dtype.time_zone
+        utc = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+        return pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone)
     return series.to_numpy()
 
 
@@ -119,8 +125,10 @@ def settle_missing(
 ) -> tuple[Rows, np.ndarray]:
     """Refuse or drop rows with a missing value; also which were kept, shape ``(n,)``.
 
-    ``copies``: how many rows each row of ``frame`` stands for.
+    ``copies``: how many rows each row of ``frame`` stands for. ``frame`` may be changed.
     """
+    zones = settle_types(frame)
+    said = {"time_zones": zones} if zones else {}
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
@@ -131,7 +139,7 @@ def settle_missing(
     rows_hit = absent.any(axis=1).to_numpy()
     n_rows = len(frame) if copies is None else int(copies.sum())
     if not rows_hit.any():
-        return Rows(frame, {"rows_read": n_rows, "rows_dropped_missing": 0}), ~rows_hit
+        return Rows(frame, {"rows_read": n_rows, "rows_dropped_missing": 0} | said), ~rows_hit
     weight = np.ones(len(frame), dtype=np.int64) if copies is None else copies
     per_column = {name: int(weight[absent[name].to_numpy()].sum()) for name in absent}
     listed = ", ".join(f"{name!r} {count:,}" for name, count in per_column.items() if count)
@@ -151,7 +159,7 @@ def settle_missing(
             "Nothing is left to estimate.",
             "Leave out the columns that are mostly missing.",
         )
-    return Rows(kept, {"rows_read": n_rows, "rows_dropped_missing": n_hit}), ~rows_hit
+    return Rows(kept, {"rows_read": n_rows, "rows_dropped_missing": n_hit} | said), ~rows_hit
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
