@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 from noholdout_rdd import RddEstimate, estimate
 from noholdout_rdd.checks.stability import DONUT_SHARE
+from noholdout_rdd.inference import fit_effect, implied_bias
+from noholdout_rdd.kernels.local import Spec
+from noholdout_rdd.threshold_data import Columns, read_threshold
 from noholdout_shared.errors import DesignError
 
 RULE: dict[str, Any] = {
@@ -116,6 +119,35 @@ def test_a_bend_at_the_cutoff_moves_the_narrow_fit() -> None:
     found = estimate(frame, **RULE, bandwidth=0.2)
     flagged = {c.name for c in found.checks if c.status in ("caution", "fail")}
     assert flagged & {"polynomial", "bandwidth", "donut", "curvature"}
+
+
+def test_implied_bias_is_the_bias_on_a_quintic() -> None:
+    # Noiseless quintics on both sides with a jump of 2: the corrected estimate is off by what the
+    # terms beyond the square do to it, and a quintic fit in any window knows those terms.
+    x = np.sort(np.random.default_rng(6).uniform(-1, 1, 800))
+    y = np.where(x < 0, 1 + x - 3 * x**3 + 5 * x**5, 3 - x + 2 * x**2 + 8 * x**3 - 6 * x**4)
+    frame = pd.DataFrame({"x": x, "y": y})
+    rows = read_threshold(frame, Columns("y", "x"), cutoff=0.0)
+    effect = fit_effect(rows, (0.4, 0.4), (0.5, 0.5), Spec(), fuzzy=False)
+    found = implied_bias(effect, (0.9, 0.9), 5, Spec())
+    assert abs(effect.corrected - 2) > 0.01
+    assert found.estimate == pytest.approx(effect.corrected - 2, rel=1e-6)
+
+
+def test_a_steep_stretch_at_the_cutoff_is_seen_by_the_wider_curve() -> None:
+    frame = routed(50_000)
+    distance = (frame["score"] - 0.7) / 0.03
+    frame["y"] += 0.3 * np.sign(distance) * distance**2 * np.exp(1 - distance**2)
+    check = estimate(frame, **RULE).check("curvature")
+    assert check.status in ("caution", "fail")
+    assert check.implied_bias > 1
+    assert "says that the estimate is off" in check.message
+
+
+def test_a_smooth_bend_is_no_curvature() -> None:
+    frame = routed(50_000)
+    frame["y"] += 1 / (1 + np.exp(-12 * (frame["score"] - 0.65)))
+    assert estimate(frame, **RULE).check("curvature").status == "pass"
 
 
 def test_sharp_with_overrides_says_so_and_fuzzy_undoes_it() -> None:
