@@ -1,6 +1,7 @@
 """Each check fires on its violation and stays quiet without it; tests against other packages."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from noholdout_uplift import estimate
@@ -93,3 +94,22 @@ def test_interference_is_never_tested() -> None:
     check = found.check("no_interference")
     assert check.status == "cannot-be-tested"
     assert f"{100 * found.estimate:.2f} points" in check.message
+
+
+def test_a_coin_that_the_features_catch_may_follow_more_than_they_show() -> None:
+    """Adjusting for what is seen moves the answer; what isn't seen still biases it."""
+    rng = np.random.default_rng(5)
+    x, hidden = rng.normal(size=4000), rng.normal(size=4000)
+    w = (rng.random(4000) < 1 / (1 + np.exp(-x - hidden))).astype(int)
+    frame = pd.DataFrame({"x": x, "other": rng.normal(size=4000), "w": w})
+    frame["y"] = x + 0.5 * hidden + rng.normal(size=4000)
+    found = estimate(frame, outcome="y", treatment="w", features=["x", "other"], model="linear")
+    assert not found.conf_low < 0 < found.conf_high  # no effect at all, and the interval misses it
+    check = found.check("randomised_assignment")
+    assert found.verdict == "do-not-use"
+    # In standard errors: what the features took away, by hand from the top group's arms.
+    top = found.scores["top"].to_numpy()
+    arms = [np.average(frame["y"], weights=top * (w == arm)) for arm in (0, 1)]
+    moved = abs(arms[1] - arms[0] - found.estimate)
+    assert check.implied_bias >= moved / found.std_error - 1e-9
+    assert f"moved the answer by {moved:.3g}" in check.message
