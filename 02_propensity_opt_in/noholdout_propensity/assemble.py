@@ -89,12 +89,14 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
         df=uncertainty.df,
         proportion=problem.proportion,
         margin=options.margin,
-        rows=_row_detail(problem, fit, kept),
+        rows=_row_detail(problem, fit, kept, score),
     )
 
 
-def _row_detail(problem: Problem, fit: Fit, kept: np.ndarray) -> RowDetail:
-    shown = np.full(problem.n, np.nan) if fit.score is None else fit.score
+def _row_detail(
+    problem: Problem, fit: Fit, kept: np.ndarray, score: np.ndarray | None
+) -> RowDetail:
+    shown = np.full(problem.n, np.nan) if score is None else score
     return RowDetail(problem.treated, shown, fit.weights, kept)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,7 +86,8 @@ def audit_page(answer: PropensityEstimate) -> str:
 
     When overlap fails it abstains: it shows why, and no effect.
     """
-    lines = [f"Opt-in audit: {answer.outcome}, {answer.estimand}", "=" * WIDTH]
+    title = f"Opt-in audit: {answer.outcome}, {answer.estimand}"
+    lines = [*textwrap.wrap(title, WIDTH), "=" * WIDTH]
     gates = [check for check in answer.checks if check.name in GATES]
     lines += _section("1. Overlap: who can be compared", [c.message for c in gates])
     covers = answer.settings.get("covers")
@@ -112,8 +114,6 @@ def audit_page(answer: PropensityEstimate) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 

@@ -13,6 +13,7 @@ from noholdout_shared.style import (
     axes,
     house_style,
     points_axis,
+    short_label,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def plot_scores(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
         ax.text(
             0.5,
             0.5,
-            "This estimator fits no score.",
+            "No score exists: covariates decide the opt-in.",
             ha="center",
             va="center",
             transform=ax.transAxes,
@@ -131,7 +132,7 @@ def plot_balance(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
         linestyle="none",
     )
     ax.plot(table["smd_after"], places, "D", color=TREATED, label="after", linestyle="none")
-    ax.set_yticks(places, list(table["covariate"]))
+    ax.set_yticks(places, [short_label(name) for name in table["covariate"]])
     ax.set_ylim(-0.7, len(table) - 0.3)
     ax.set_xlabel(f"standardised difference ({estimate.settings['smd_denominator']})")
     ax.set_title("Balance before and after")
@@ -160,7 +161,9 @@ def plot_estimators(estimate: PropensityEstimate, ax: Axes | None = None) -> Axe
     ax.set_yticks(places, list(table["estimator"]))
     ax.set_ylim(-0.7, len(table) - 0.3)
     unit = " (points)" if estimate.proportion else ""
-    ax.set_xlabel(f"effect on {estimate.outcome}{unit}")
+    below = estimate.settings.get("denominator")
+    what = estimate.outcome if below is None else f"{estimate.outcome} / {below}"
+    ax.set_xlabel(f"effect on {what}{unit}")
     points_axis(ax, estimate.proportion, "x")
     ax.set_title("Every estimator, one question")
     return ax
@@ -172,6 +175,8 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
     Contours of the adjusted regression estimate over the partial R2 of the hidden cause with the
     treatment (x) and with the outcome (y); Cinelli and Hazlett (2020), figure 2.
     """
+    from matplotlib.ticker import MaxNLocator
+
     bounds = estimate.tables["sensitivity"]
     ax = axes(ax)
     value, error = estimate.settings["regression_estimate"], estimate.settings["regression_error"]
@@ -182,7 +187,10 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
     bias = error * np.sqrt(df) * np.sqrt(y * x / (1 - x))
     left = np.sign(value) * (abs(value) - bias)
     scale = 100 if estimate.proportion else 1
-    lines = ax.contour(x, y, scale * left, levels=9, colors=FAINT, linewidths=1, linestyles="solid")
+    levels = [v for v in MaxNLocator(9).tick_values(scale * left.min(), scale * left.max()) if v]
+    lines = ax.contour(
+        x, y, scale * left, levels=levels, colors=FAINT, linewidths=1, linestyles="solid"
+    )
     ax.clabel(lines, fmt="%.3g", fontsize=8, colors=NEUTRAL)
     zero = ax.contour(x, y, left, levels=[0], colors=[TREATED], linewidths=2, linestyles="--")
     ax.clabel(zero, fmt="no effect", fontsize=9)
@@ -190,11 +198,14 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
         ax.plot(part["r2_treatment"], part["r2_outcome"], "-", color=COMPARISON, linewidth=0.8)
         ax.plot(part["r2_treatment"], part["r2_outcome"], "o", color=COMPARISON, markersize=4)
         last = part.iloc[-1]
+        # A landmark in the right half carries its name on its left, inside the axes.
+        inward = last["r2_treatment"] > 0.5 * ax.get_xlim()[1]
         ax.annotate(
-            f"{last['times']:g} x {covariate}",
+            f"{last['times']:g} x {short_label(str(covariate))}",
             (last["r2_treatment"], last["r2_outcome"]),
-            xytext=(5, 3),
+            xytext=(-5 if inward else 5, 3),
             textcoords="offset points",
+            ha="right" if inward else "left",
             fontsize=9,
             color=COMPARISON,
         )

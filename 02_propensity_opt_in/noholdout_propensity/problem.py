@@ -362,10 +362,11 @@ def denominators(frame: pd.DataFrame, column: str | None, above: str) -> np.ndar
 
 
 def is_share(values: np.ndarray, below: np.ndarray | None) -> bool:
-    """Whether effects are percentage points: of shares, or of a part over its whole."""
+    """Whether effects are percentage points: of shares, or of a count within a count."""
     if below is None:
         return is_proportion(values)
-    return bool((values >= 0).all() and (values <= below).all())
+    counts = all(bool((column == np.round(column)).all()) for column in (values, below))
+    return counts and bool((values >= 0).all() and (values <= below).all())
 
 
 def joined(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:

@@ -21,7 +21,8 @@ class RowDetail:
     treated
         0/1.
     score
-        The propensity score; ``nan`` where the estimator fits none.
+        The propensity score, fitted for the checks alone where the estimator has none; ``nan``
+        where none exists.
     weights
         Each row's weight in its arm's mean; 0 for a row that isn't used.
     kept

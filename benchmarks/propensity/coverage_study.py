@@ -129,9 +129,13 @@ def truths(cell: Cell, seed: int) -> dict[str, float]:
 
 
 def replicate(
-    seed: np.random.SeedSequence, cell: Cell
+    item: tuple[np.random.SeedSequence, bool], cell: Cell
 ) -> list[tuple[float, float, float, float, str]]:
-    """Estimate, error, interval and, of the two in WITH_VERDICT, the verdict, on one data set."""
+    """Estimate, error, interval and, where asked, the verdict of those in WITH_VERDICT.
+
+    The item is a seed and whether verdicts are asked: they cost more than all the estimates.
+    """
+    seed, judged = item
     problem = prepare(
         Options(
             draw(cell, cell.n, np.random.default_rng(seed)),
@@ -144,7 +148,7 @@ def replicate(
     rows = []
     for estimator, estimand, _ in ASKED:
         asked, build = problem.asked(estimand), FITS[estimator]
-        if (estimator, estimand) in WITH_VERDICT:
+        if judged and (estimator, estimand) in WITH_VERDICT:
             answer = assemble(asked, build)
             span = (answer.std_error, answer.conf_low, answer.conf_high)
             rows.append((answer.estimate, *span, answer.verdict))
@@ -161,7 +165,7 @@ def summarise(cell: Cell, results: list, truth: dict[str, float]) -> list[dict]:
     out = []
     for j, (estimator, estimand, promised) in enumerate(ASKED):
         values = np.array([r[j][:4] for r in results], dtype=float)
-        verdicts = pd.Series([r[j][4] for r in results])
+        verdicts = pd.Series([r[j][4] for r in results if r[j][4]], dtype=object)
         answered = np.isfinite(values[:, 1])
         count = int(answered.sum())
         held = (values[:, 2] <= truth[estimand]) & (truth[estimand] <= values[:, 3])
@@ -184,8 +188,9 @@ def summarise(cell: Cell, results: list, truth: dict[str, float]) -> list[dict]:
                 "met": bool(coverage + margin >= RANGE[0] and coverage - margin <= RANGE[1])
                 if cell.name in promised
                 else None,
+                "verdicts": len(verdicts),
                 **{
-                    word: float((verdicts == word).mean()) if verdicts[0] else np.nan
+                    word: float((verdicts == word).mean()) if len(verdicts) else np.nan
                     for word in ("sound", "caution", "do-not-use")
                 },
             }
@@ -199,6 +204,7 @@ def main() -> None:
     parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--verdicts", type=int, default=500, help="first data sets with verdicts")
     parser.add_argument("--cells", nargs="*", default=[cell.name for cell in CELLS])
     parser.add_argument("--out", default="benchmarks/results/propensity_coverage.csv")
     args = parser.parse_args()
@@ -211,8 +217,9 @@ def main() -> None:
         if cell.name not in args.cells:
             continue
         seeds = spawn_seeds(args.seed, args.replications)
+        items = [(seed, number < args.verdicts) for number, seed in enumerate(seeds)]
         results = run_parallel(
-            partial(replicate, cell=cell), seeds, jobs=args.jobs, label=cell.name
+            partial(replicate, cell=cell), items, jobs=args.jobs, label=cell.name
         )
         rows += summarise(cell, results, truths(cell, args.seed))
         table = pd.DataFrame(rows)

@@ -4,7 +4,10 @@
         --out benchmarks/results/propensity_speed.csv
 
 Each case runs ours and the others alternately in one process after a warm-up, on one BLAS thread;
-medians. Rivals that aren't installed are left out and named.
+medians, and theirs over ours. Ours includes reading, all tables and all checks; "ours, no checks"
+is the estimate with its standard error alone. Memory is what one call in a process of its own
+adds at its peak to what stood there before. Rivals that aren't installed are left out and named;
+with an environment of their own, run it there with PYTHONPATH=shared:02_propensity_opt_in.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import resource
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -22,6 +27,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from noholdout_propensity import estimate  # noqa: E402
+from noholdout_propensity.estimate import fitter  # noqa: E402
+from noholdout_propensity.inference import spread_of  # noqa: E402
+from noholdout_propensity.problem import Options, prepare  # noqa: E402
 
 COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["x1", "x2", "x3", "x4"]}
 
@@ -110,7 +118,18 @@ def rival_econml(frame: pd.DataFrame) -> float:
     return float(model.intercept__inference(T=1).stderr)
 
 
+def rival_causalinference(frame: pd.DataFrame) -> float:
+    """causalinference's matching on all covariates, ATE with its error."""
+    from causalinference import CausalModel
+
+    x, d, y = arrays(frame)
+    model = CausalModel(y, d, x[:, 1:])
+    model.est_via_matching(matches=1, bias_adj=False)
+    return float(model.estimates["matching"]["ate_se"])
+
+
 Runner = Callable[[pd.DataFrame], object]
+OURS, BARE = "noholdout", "ours, no checks"
 
 
 def ours(**options: object) -> Runner:
@@ -118,25 +137,131 @@ def ours(**options: object) -> Runner:
     return lambda frame: estimate(frame, **COLUMNS, **options)
 
 
+def bare(estimator: str, estimand: str = "ate", **options: object) -> Runner:
+    """Reading, estimate and standard error."""
+
+    def run(frame: pd.DataFrame) -> float:
+        problem = prepare(Options(frame, *COLUMNS.values(), estimand))
+        return spread_of(problem, fitter(estimator, options)(problem)).std_error
+
+    return run
+
+
+WITHOUT = {"replace": False, "caliper": 0.2}
 CASES: dict[str, dict[str, Runner]] = {
     "cross-fitted AIPW, 5 folds": {
-        "noholdout": ours(),
+        OURS: ours(),
+        BARE: bare("aipw"),
         "plain numpy": plain_aipw,
         "doubleml": rival_doubleml,
         "econml": rival_econml,
     },
-    "normalised IPW with its error": {"noholdout": ours(estimator="ipw"), "plain numpy": plain_ipw},
-    "matching on the score, with replacement": {"noholdout": ours(estimator="matching")},
+    "normalised IPW with its error": {
+        OURS: ours(estimator="ipw"),
+        BARE: bare("ipw"),
+        "plain numpy": plain_ipw,
+    },
+    "matching on the score, with replacement": {
+        OURS: ours(estimator="matching"),
+        BARE: bare("matching"),
+    },
     "matching on the score, without replacement": {
-        "noholdout": ours(estimator="matching", estimand="att", replace=False, caliper=0.2)
+        OURS: ours(estimator="matching", estimand="att", **WITHOUT),
+        BARE: bare("matching", "att", **WITHOUT),
     },
     "matching on 4 covariates (Mahalanobis)": {
-        "noholdout": ours(estimator="matching", distance="mahalanobis")
+        OURS: ours(estimator="matching", distance="mahalanobis"),
+        BARE: bare("matching", distance="mahalanobis"),
+        "causalinference": rival_causalinference,
     },
     "500 bootstrap refits of IPW": {
-        "noholdout": ours(estimator="ipw", inference="bootstrap", replicates=500)
+        OURS: ours(estimator="ipw", inference="bootstrap", replicates=500)
     },
 }
+ONCE = ("500 bootstrap refits of IPW", "matching on 4 covariates (Mahalanobis)")
+MEMORY = {
+    "a million rows matched on the score with a caliper": {
+        "estimator": "matching",
+        "estimand": "att",
+        "caliper": 0.2,
+    },
+    "a million rows by cross-fitted AIPW": {},
+}
+MEMORY_ROWS = 1_000_000
+
+
+def installed(name: str) -> bool:
+    """Whether a runner can run here."""
+    return name in (OURS, BARE, "plain numpy") or importlib.util.find_spec(name) is not None
+
+
+def resident() -> float:
+    """Megabytes of this process in memory."""
+    with open("/proc/self/statm") as pages:
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak(case: str) -> tuple[float, float]:
+    """Megabytes of the input, and what one call adds to the process at its peak."""
+    estimate(draw(2_000, 0), **COLUMNS, **MEMORY[case])
+    frame = draw(MEMORY_ROWS, 0)
+    before = resident()
+    highest, stop = [before], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.002):
+            highest[0] = max(highest[0], resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    estimate(frame, **COLUMNS, **MEMORY[case])
+    stop.set()
+    watcher.join()
+    return float(frame.memory_usage(index=False).sum()) / 2**20, highest[0] - before
+
+
+def timed(case: str, frame: pd.DataFrame, repeats: int) -> list[dict[str, object]]:
+    """One row a package."""
+    present = {name: run for name, run in CASES[case].items() if installed(name)}
+    wall: dict[str, list[float]] = {name: [] for name in present}
+    cpu: dict[str, list[float]] = {name: [] for name in present}
+    once = case in ONCE
+    for turn in range(1 if once else repeats + 1):
+        for name, run in present.items():
+            started, used = time.perf_counter(), time.process_time()
+            run(frame)
+            if turn or once:
+                wall[name].append(time.perf_counter() - started)
+                cpu[name].append(time.process_time() - used)
+    base = float(np.median(cpu[OURS]))
+    return [
+        {
+            "case": case,
+            "package": name,
+            "rows": len(frame),
+            "repeats": 1 if once else repeats,
+            "median_seconds": float(np.median(wall[name])),
+            "median_cpu_seconds": float(np.median(cpu[name])),
+            "cpu_over_ours": float(np.median(cpu[name])) / base,
+            "not_installed": " ".join(sorted(set(CASES[case]) - set(present))),
+        }
+        for name in present
+    ]
+
+
+def measured_peak(case: str) -> dict[str, object]:
+    """A row of memory, from a process of its own."""
+    line = [sys.executable, __file__, "--peak", case]
+    input_mb, peak_mb = map(float, subprocess.check_output(line, text=True).split())
+    return {
+        "case": case,
+        "package": OURS,
+        "rows": MEMORY_ROWS,
+        "repeats": 1,
+        "input_mb": input_mb,
+        "peak_mb": peak_mb,
+        "peak_over_input": peak_mb / input_mb,
+    }
 
 
 def main() -> None:
@@ -146,40 +271,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="benchmarks/results/propensity_speed.csv")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.peak:
+        print(*peak(args.peak))
+        return
     frame = draw(args.rows, args.seed)
-    rows = []
-    for case, runners in CASES.items():
-        present = {
-            name: run
-            for name, run in runners.items()
-            if name in ("noholdout", "plain numpy") or importlib.util.find_spec(name)
-        }
-        repeats = 1 if "bootstrap" in case else args.repeats
-        wall: dict[str, list[float]] = {name: [] for name in present}
-        cpu: dict[str, list[float]] = {name: [] for name in present}
-        for turn in range(repeats + 1):
-            for name, run in present.items():
-                started, used = time.perf_counter(), time.process_time()
-                run(frame)
-                if turn or repeats == 1:
-                    wall[name].append(time.perf_counter() - started)
-                    cpu[name].append(time.process_time() - used)
-        for name in present:
-            rows.append(
-                {
-                    "case": case,
-                    "package": name,
-                    "rows": args.rows,
-                    "repeats": repeats,
-                    "median_seconds": float(np.median(wall[name])),
-                    "median_cpu_seconds": float(np.median(cpu[name])),
-                    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                    "not_installed": " ".join(sorted(set(runners) - set(present))),
-                }
-            )
-        print(pd.DataFrame(rows[-len(present) :]).round(4).to_string(index=False), flush=True)
-    pd.DataFrame(rows).round(4).to_csv(args.out, index=False)
+    rows: list[dict[str, object]] = []
+    for case in CASES:
+        rows += timed(case, frame, args.repeats)
+    rows += [measured_peak(case) for case in MEMORY]
+    table = pd.DataFrame(rows)
+    table.round(4).to_csv(args.out, index=False)
+    print(table.round(4).to_string(index=False))
 
 
 if __name__ == "__main__":
