@@ -52,17 +52,42 @@ def _staged(
         else "Nobody is never treated: later waves are controls until their own turn.",
         f"{before} {_periods(before)} before the first wave, to see whether trends were parallel.",
     ]
-    ruled = {"synthetic_control": f"It takes one launch date; here there are {len(counts)}."}
+    flag = str(launch.flag)
     if launch.column is None:
-        flag = str(launch.flag)
         needs = {
             "first-treated": f"a column with each {panel.unit}'s first {panel.time} with {flag} = 1"
             ", empty for the never treated; write it beside your data"
         }
-        return [Design("did", "Staged rollout", flag, tuple(because), {}, needs=needs)], ruled
+        needed = "As for the waves: a column of first treated periods is needed."
+        waves_of = Design("did", "Staged rollout", flag, tuple(because), {}, needs=needs)
+        return [waves_of], {"synthetic_control": needed}
     arguments = _basics(table, panel, outcome) | {"first-treated": launch.column}
     arguments |= _closing(table, [outcome])
-    return [Design("did", "Staged rollout", launch.column, tuple(because), arguments)], ruled
+    staged = Design("did", "Staged rollout", launch.column, tuple(because), arguments)
+    why = _too_few(panel, before, len(launch.never))
+    if why:
+        return [staged], {"synthetic_control": why}
+    twins = (
+        panel.found,
+        f"Each wave can have a twin of its own from the {len(launch.never):,} never treated "
+        f"{panel.unit}, fitted on {before} or more periods: trends needn't be parallel.",
+    )
+    assumed = (f"The launch didn't reach the {len(launch.never):,} never treated {panel.unit}.",)
+    name = "Staged rollout, a twin a wave"
+    other = Design("synthetic_control", name, launch.column, twins, arguments, assumed)
+    return [staged, other], {}
+
+
+def _too_few(panel: Panel, before: int, donors: int) -> str:
+    """Why donors' weights can't be fitted; empty when they can."""
+    if before < LONG_HISTORY:
+        return (
+            f"Only {before} {_periods(before)} before the launch: too few to fit donors' weights "
+            f"({LONG_HISTORY} are the least)."
+        )
+    if donors < ENOUGH_DONORS:
+        return f"Only {donors} untouched {panel.unit}: too few to weight."
+    return ""
 
 
 def _one_date(
@@ -92,7 +117,7 @@ def _one_date(
     assumed = (f"The launch didn't reach the other {panel.unit}.",)
     designs: list[Design] = []
     ruled: dict[str, str] = {}
-    if before >= LONG_HISTORY and donors >= ENOUGH_DONORS:
+    if not _too_few(panel, before, donors):
         region = _whole_region(table, panel, launch)
         extra = {"cluster": region} if region else {}
         if region:
@@ -112,12 +137,7 @@ def _one_date(
             "the treated units; parallel trends needn't be assumed."
         )
         return designs, ruled
-    why = (
-        f"Only {before} {_periods(before)} before the launch: too few to fit donors' weights "
-        f"({LONG_HISTORY} are the least)."
-        if before < LONG_HISTORY
-        else f"Only {donors} untouched {panel.unit}: too few to weight."
-    )
+    why = _too_few(panel, before, donors)
     ruled["synthetic_control"] = why
     if launch.column:
         settings = _basics(table, panel, outcome) | {"first-treated": launch.column} | closing
