@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from noholdout_shared.errors import DataError
@@ -32,6 +33,7 @@ def estimate(
     unit: str | None = None,
     cluster: str | None = None,
     weights: str | None = None,
+    denominator: str | None = None,
     covariates: Sequence[str] | None = None,
     adjust: Adjust = "dr",
     composition: Sequence[str] | None = None,
@@ -79,6 +81,10 @@ def estimate(
         small-sample correction on, as having fewer than 40 units does.
     weights
         Column of sampling weights.
+    denominator
+        Column over which the outcome is a ratio, such as tasks completed over tasks: means become
+        ratios of sums, their errors by the delta method, and waves count by their denominators.
+        For ``group-time`` and ``two-by-two``.
     covariates, adjust
         Columns to hold equal between waves and controls (text becomes indicators): doubly robust
         (``dr``), by ``regression`` or by weighting (``ipw``). On a balanced panel their values in
@@ -157,6 +163,8 @@ def estimate(
         margin=margin,
         seed=seed,
     )
+    if denominator is not None:
+        _require_means(estimator, covariates, composition)
     if adjust != "dr" and not covariates:
         raise DataError(
             f"adjust={adjust!r} was asked without covariates.",
@@ -173,6 +181,7 @@ def estimate(
         unit=unit,
         cluster=cluster,
         weights=weights,
+        denominator=denominator,
         covariates=tuple(covariates or ()),
         composition=tuple(composition or ()),
         cell_mean=cell_mean,
@@ -193,12 +202,30 @@ def estimate(
             "Use --estimator group-time, or leave --composition out.",
         )
     run = _estimator(estimator)
-    found = run(rollout, options, outcome=outcome, named_cluster=cluster is not None)
+    shown = outcome if denominator is None else f"{outcome} / {denominator}"
+    found = run(rollout, options, outcome=shown, named_cluster=cluster is not None)
+    if denominator is not None:
+        found = replace(found, estimand=f"{found.estimand}; a difference of ratios of sums")
     if log is None:
         return found
     from noholdout_did.collisions import with_log_checks
 
     return with_log_checks(found, rollout, options)
+
+
+def _require_means(
+    estimator: Estimator, covariates: Sequence[str] | None, composition: Sequence[str] | None
+) -> None:
+    """Refuse a ratio where the answer isn't built from means by wave and period."""
+    if estimator in ("group-time", "two-by-two") and not covariates and not composition:
+        return
+    raise DataError(
+        "A denominator was given together with "
+        + (f"estimator {estimator!r}." if not (covariates or composition) else "other columns."),
+        "A ratio of sums is there for means by wave and period only, without covariates or "
+        "composition.",
+        "Use --estimator group-time or two-by-two, or divide row by row yourself.",
+    )
 
 
 def _log_request(

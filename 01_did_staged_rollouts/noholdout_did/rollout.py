@@ -12,6 +12,7 @@ from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import (
     Missing,
     codes,
+    is_proportion,
     positive_weights,
 )
 
@@ -19,6 +20,7 @@ from noholdout_did.coding import CODE, period_codes
 from noholdout_did.launches import REASONS, Launches, launches
 from noholdout_did.panel import one_row_a_cell, take_rows
 from noholdout_did.pushdown import read_summed
+from noholdout_did.ratio import ratio
 from noholdout_did.rollout_log import Changes, LogRequest, read_changes
 
 
@@ -102,6 +104,7 @@ def read_rollout(
     cluster: str | None,
     log: LogRequest | None = None,
     weights: str | None = None,
+    denominator: str | None = None,
     covariates: Sequence[str] = (),
     composition: Sequence[str] = (),
     cell_mean: bool = False,
@@ -125,7 +128,8 @@ def read_rollout(
             "",
             "Add --unit (unit=...), for example the workspace.",
         )
-    columns = [outcome, time, first_treated, unit, cluster, weights, *covariates, *composition]
+    columns = [outcome, time, first_treated, unit, cluster, weights, denominator]
+    columns += [*covariates, *composition]
     by = unit or cluster
     if (first_treated is None) == (log is None):
         raise DataError(
@@ -148,13 +152,18 @@ def read_rollout(
         outcome=outcome,
         cluster=cluster,
         weights=weights,
-        rowwise=unit is not None or log is not None or bool(covariates or composition),
+        rowwise=any((unit, log, denominator, covariates, composition)),
         averages=averages,
         missing=missing,
         may_be_empty=may_be_empty,
     )
     frame = rows.frame
-    y, proportion = rows.outcome(outcome)
+    sampling = positive_weights(frame, weights)
+    if denominator is None:
+        y, proportion = rows.outcome(outcome)
+    else:
+        y, sampling = ratio(frame, outcome, denominator, sampling)
+        proportion = is_proportion(y)
     period, periods = period_codes(frame, time)
     if len(periods) < 2:
         raise DesignError(
@@ -163,6 +172,8 @@ def read_rollout(
             "Add earlier or later data, or check the column.",
         )
     settings = dict(rows.settings)
+    if denominator is not None:
+        settings["denominator"] = denominator
     changes, log_unit = None, None
     if log is None:
         assert first_treated is not None
@@ -190,7 +201,7 @@ def read_rollout(
         launch=placed.index,
         cluster=unit_codes if cluster_codes is None else cluster_codes,
         unit=unit_codes,
-        weights=positive_weights(frame, weights),
+        weights=sampling,
         covariates=matrix,
         covariate_names=names,
         composition=watched,

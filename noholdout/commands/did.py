@@ -41,6 +41,9 @@ def did(
     ] = None,
     cluster: opt.Cluster = None,
     weights: opt.Weights = None,
+    denominator: Annotated[
+        str | None, typer.Option(help="The outcome is a ratio over this column.")
+    ] = None,
     covariates: opt.Covariates = None,
     adjust: Annotated[
         Literal["dr", "regression", "ipw"],
@@ -112,6 +115,7 @@ def did(
         unlisted=unlisted,
         cluster=cluster,
         weights=weights,
+        denominator=denominator,
         covariates=opt.columns(covariates),
         adjust=adjust,
         composition=opt.columns(composition),

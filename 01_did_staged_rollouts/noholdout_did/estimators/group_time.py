@@ -229,7 +229,7 @@ def _checks(
 def _estimand(rollout: Rollout, options: Options) -> str:
     weight = "rows" if rollout.unit is None else "units"
     if rollout.weights is not None:
-        weight = "sampling weights"
+        weight = rollout.settings.get("denominator", "sampling weights")
     at = "" if rollout.covariates is None else ", at equal covariates"
     return f"effect on the treated{at}, {WORDS[options.aggregate]}, weighted by {weight}"
 
