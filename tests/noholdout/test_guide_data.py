@@ -309,6 +309,17 @@ def test_a_smooth_choice_is_no_threshold(steep: float, methods: list[str]) -> No
     assert methods or "all but decided by score" in advice.ruled_out["propensity"]
 
 
+def test_a_rounded_score_still_decides_and_a_group_does_not() -> None:
+    rounded = generate(n_users=6_000, seed=3, scenario="rdd-rounded-scores").users
+    assert ("rdd", "routed_to_premium") in found(guided(rounded))
+    # no degree is less than 12 years of school: few groups, and no treatment
+    rng = np.random.default_rng(6)
+    school = pd.DataFrame({"years": rng.integers(4, 18, 2_000), "revenue": rng.normal(size=2_000)})
+    school["nodegree"] = (school["years"] < 12).astype(int)
+    school["treated"] = rng.integers(0, 2, 2_000)
+    assert "rdd" not in [design.method for design in guided(school).designs]
+
+
 def test_a_pile_of_equal_scores_is_no_threshold() -> None:
     """Who spent anything converted: a step, but from one value to the others."""
     rng = np.random.default_rng(5)

@@ -13,7 +13,10 @@ from noholdout_shared.errors import DataError
 from noholdout.guide.columns import Table
 from noholdout.guide.designs.design import Design
 
-FEWEST_SCORES = 10  # different scores on each side, so that the score isn't a handful of groups
+# Different scores on each side, so that the score isn't a handful of groups; a rounded score may
+# have few of them, if the column's name says treatment.
+FEWEST_SCORES = 10
+FEWEST_ROUNDED = 4
 SCAN = 400  # cutoffs tried where the rule has exceptions
 JUMP = 0.25  # in the treated share, from one side of the cutoff to the other
 STANDS_OUT = 2.5  # times the largest jump anywhere else
@@ -56,13 +59,15 @@ def _rule(table: Table, flag: str, score: str) -> Rule | None:
     if on.all() or not on.any():
         return None
     # Exceptions are looked for only where the name says treatment: many things jump a little.
-    fuzzy = table.columns[flag].hints_at("treatment")
-    return _sharp(flag, score, values, on) or (_fuzzy(flag, score, values, on) if fuzzy else None)
+    if not table.columns[flag].hints_at("treatment"):
+        return _sharp(flag, score, values, on, FEWEST_SCORES)
+    sharp = _sharp(flag, score, values, on, FEWEST_ROUNDED)
+    return sharp or _fuzzy(flag, score, values, on)
 
 
-def _sharp(flag: str, score: str, values: np.ndarray, on: np.ndarray) -> Rule | None:
+def _sharp(flag: str, score: str, values: np.ndarray, on: np.ndarray, fewest: int) -> Rule | None:
     treated, control = values[on], values[~on]
-    if min(np.unique(treated).size, np.unique(control).size) < FEWEST_SCORES:
+    if min(np.unique(treated).size, np.unique(control).size) < fewest:
         return None
     if treated.min() > control.max():
         # treated where score >= cutoff
