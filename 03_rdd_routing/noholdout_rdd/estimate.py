@@ -182,5 +182,6 @@ def estimate(
         donut=donut,
         mixed_bin=mixed_bin,
         missing=missing,
+        may_sum=step is None,
     )
     return local_polynomial(rows, options)

@@ -48,6 +48,18 @@ class Effect:
     first_stage_error: float = 0.0
 
     @property
+    def rows_h(self) -> tuple[int, int]:
+        """Rows within h, left and right."""
+        left, right = (s.rows_in(n) for s, n in zip(self.sides, self.pair.n_h, strict=True))
+        return left, right
+
+    @property
+    def rows_b(self) -> tuple[int, int]:
+        """Rows within b, left and right."""
+        left, right = (s.rows_in(n) for s, n in zip(self.sides, self.pair.n_b, strict=True))
+        return left, right
+
+    @property
     def conventional(self) -> float:
         """Local polynomial estimate."""
         return self.sign * (self.offset + self.pair.conventional.estimate) + 0.0
@@ -161,7 +173,7 @@ def nearest_scores(data: ThresholdData, count: int) -> float:
     for side in data.sides:
         unique = side.different
         if unique.size < count:
-            raise SparseWindow(float(unique[-1]), side.n, count)
+            raise SparseWindow(float(unique[-1]), side.rows, count)
         width = max(width, float(unique[count - 1]))
     return 1.001 * width if width > 0 else 1.0
 

@@ -80,7 +80,7 @@ def _score_density(data: ThresholdData, h: float) -> pd.DataFrame:
         # A row at distance 0 is above; below, a row on a bin's far edge belongs to that bin.
         if direction < 0:
             place = np.maximum(np.ceil(side.distance[:n] / width * (1 - 1e-9)).astype(int) - 1, 0)
-        rows = np.bincount(place)
+        rows = np.bincount(place, weights=side.each(n)).astype(np.int64)
         middle = data.cutoff + direction * (np.arange(rows.size) + 0.5) * width
         density = rows / (data.n_obs * width)
         parts.append(pd.DataFrame({"side": name, "score": middle, "n": rows, "density": density}))
@@ -157,9 +157,9 @@ def plot_sweep(estimate: RddEstimate, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=style.NEUTRAL, linewidth=1)
     style.mark_launch(ax, float(estimate.tables["bandwidths"]["h"].max()), "chosen")
     style.points_axis(ax, estimate.proportion)
-    ax.set_xlabel("bandwidth")
+    ax.set_xlabel(f"bandwidth: rows within this distance in {estimate.settings['running']}")
     ax.set_ylabel("effect" + (" (points)" if estimate.proportion else ""))
-    ax.set_title("The effect over bandwidths")
+    ax.set_title("The effect over bandwidths, with its interval")
     return ax
 
 

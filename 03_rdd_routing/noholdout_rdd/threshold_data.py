@@ -14,15 +14,13 @@ from noholdout_shared.input import (
     Missing,
     check_choice,
     codes,
-    is_proportion,
     numeric,
     positive_weights,
-    read_rows,
 )
 from noholdout_shared.input import binary as binary_column
-from noholdout_shared.input import outcome as outcome_column
 
 from noholdout_rdd.kernels.local import Side
+from noholdout_rdd.pushdown import read_scores
 
 TreatedSide = Literal["above", "below"]
 MixedBin = Literal["keep", "drop"]
@@ -81,7 +79,7 @@ class ThresholdData:
     @property
     def n_obs(self) -> int:
         """Rows in all."""
-        return self.left.n + self.right.n
+        return self.left.rows + self.right.rows
 
     @property
     def treated_index(self) -> int:
@@ -144,8 +142,11 @@ def read_threshold(
     donut: float | None = None,
     mixed_bin: MixedBin = "keep",
     missing: Missing = "refuse",
+    may_sum: bool = False,
 ) -> ThresholdData:
     """Read, check and sort the rows.
+
+    ``may_sum``: whether an engine may sum the rows of each score, where the sums are sufficient.
 
     Raises
     ------
@@ -159,12 +160,13 @@ def read_threshold(
     check_choice("mixed_bin", mixed_bin, ("keep", "drop"))
     check_cutoff(cutoff)
     columns.refuse_reuse()
-    rows = read_rows(data, columns.named(), missing=missing)
+    alone = may_sum and donut is None and mixed_bin == "keep"
+    rows = read_scores(data, columns.named(), columns.running, columns.outcome, missing, alone)
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
-    y = outcome_column(frame, columns.outcome)
+    y, proportion = rows.outcome(columns.outcome)
     below = _denominators(frame, columns)
-    check_sides(score, cutoff, columns.running)
+    check_sides(score, cutoff, columns.running, rows.copies)
     design = design_matrix(frame, columns.covariates)
     received = None
     if columns.treatment is not None:
@@ -183,7 +185,7 @@ def read_threshold(
     if mixed_bin == "drop":
         left_out["rows_left_out_of_mixed_bin"] = int((kept & mixed).sum())
         kept &= ~mixed
-    check_sides(score[kept], cutoff, columns.running)
+    check_sides(score[kept], cutoff, columns.running, rows.copies)
     orders, distances = _nearest_first(score, cutoff, kept)
     values = np.vstack([y, design.values.T]) if columns.covariates else y[None]
     left, right = (
@@ -192,6 +194,7 @@ def read_threshold(
             values.take(order, axis=1),
             None if sampling is None else sampling[order],
             None if coded is None else coded[order],
+            *rows.behind(columns.outcome, order),
         )
         for order, distance in zip(orders, distances, strict=True)
     )
@@ -199,6 +202,8 @@ def read_threshold(
     def split(column: np.ndarray) -> Pair:
         return column[orders[0]], column[orders[1]]
 
+    if rows.cells is not None:  # scores that differ in their last bit may be equally far
+        left, right = left.by_score, right.by_score
     return ThresholdData(
         left=left,
         right=right,
@@ -210,7 +215,7 @@ def read_threshold(
         treatment_column=columns.treatment,
         covariate_names=design.names,
         n_clusters=n_clusters,
-        proportion=is_proportion(y) if below is None else bool(((y >= 0) & (y <= below)).all()),
+        proportion=proportion if below is None else bool(((y >= 0) & (y <= below)).all()),
         settings={**settings, **left_out},
         other_rules={name: split(column) for name, column in others.items()},
         costs={name: split(column) for name, column in costs.items()},
@@ -288,9 +293,13 @@ def check_cutoff(cutoff: Any) -> None:
         )
 
 
-def check_sides(score: np.ndarray, cutoff: float, running: str) -> None:
-    below = int((score < cutoff).sum())
-    above = score.size - below
+def check_sides(
+    score: np.ndarray, cutoff: float, running: str, copies: np.ndarray | None = None
+) -> None:
+    """Raise a DesignError when a side has too few rows; ``copies`` are rows behind each entry."""
+    each = np.ones(score.size, dtype=np.int64) if copies is None else copies
+    below = int(each[score < cutoff].sum())
+    above = int(each.sum()) - below
     if score.size == 0:
         raise DesignError(
             "No row lies outside the donut.", "Nothing is left to fit.", "Narrow --donut."

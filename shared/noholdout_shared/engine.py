@@ -86,6 +86,12 @@ class SummedRows(Rows):
         """Rows that the entries stand for."""
         return len(self.frame) if self.cells is None else int(self.cells.copies.sum())
 
+    def behind(self, column: str, order: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Rows and squared deviations behind some entries; ``None`` twice when these are rows."""
+        if self.cells is None:
+            return None, None
+        return self.cells.copies[order], self.cells.spread[column][order]
+
     def counted(self, codes: np.ndarray, size: int) -> np.ndarray:
         """Rows by code, shape ``(size,)``."""
         if self.cells is None:

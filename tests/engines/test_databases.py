@@ -1,11 +1,5 @@
 """Connection URLs through Ibis give the same answer as a data frame."""
 
-import glob
-import os
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,44 +9,6 @@ from noholdout_shared.errors import DataError
 from processes import run
 
 pytestmark = pytest.mark.engines
-
-
-def postgres_program(name: str) -> str:
-    """A PostgreSQL server program, which distributions keep off the path."""
-    found = shutil.which(name) or next(
-        iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None
-    )
-    if found is None:
-        pytest.fail(f"{name} isn't installed: apt-get install postgresql")
-    return found
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of our own, on a free port, gone after the tests."""
-    folder = tmp_path_factory.mktemp("postgres")
-    as_server: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        as_server = ["runuser", "-u", "postgres", "--"]
-        for parent in [folder, *folder.parents[:3]]:
-            if parent != Path("/tmp"):
-                parent.chmod(0o755)
-        shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    log = folder / "log"
-    quiet = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL}
-    init = [postgres_program("initdb"), "-D", str(data), "-U", "tester", "-A", "trust"]
-    subprocess.run([*as_server, *init], **quiet)  # type: ignore[call-overload]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
-    control = [*as_server, postgres_program("pg_ctl"), "-D", str(data), "-w", "-l", str(log)]
-    subprocess.run([*control, "-o", options, "start"], **quiet)  # type: ignore[call-overload]
-    try:
-        yield f"postgres://tester@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*control, "-m", "fast", "stop"], **quiet)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A Spark frame answers like a pandas frame."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -9,22 +8,6 @@ from method_cases import Case, front_function
 from noholdout_shared.errors import DataError
 
 pytestmark = pytest.mark.engines
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local[1]").appName("noholdout")
-    session = (
-        builder.config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "1")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ def placebo_cutoffs(data: ThresholdData, spec: Spec, conf_level: float) -> pd.Da
     for which, side in enumerate(data.sides):
         direction = 1 if which else -1
         for share in PLACEBO_QUANTILES:
-            at = float(np.quantile(side.distance, share))
+            at = side.quantile(share)
             near, far = _split(side, at)
-            if min(near.n, far.n) < PLACEBO_ROWS:
+            if min(near.rows, far.rows) < PLACEBO_ROWS:
                 continue
             try:
                 chosen = select_bandwidths((near, far), spec)
@@ -58,17 +58,9 @@ def placebo_cutoffs(data: ThresholdData, spec: Spec, conf_level: float) -> pd.Da
 def _split(side: Side, at: float) -> tuple[Side, Side]:
     """A side cut in two at a distance: the nearer part mirrored, so that both start at it."""
     k = int(np.searchsorted(side.distance, at))
-
-    def part(rows: slice) -> Side:
-        return Side(
-            np.abs(side.distance[rows] - at),
-            side.values[:, rows],
-            None if side.weights is None else side.weights[rows],
-            None if side.clusters is None else side.clusters[rows],
-        )
-
+    away = np.abs(side.distance - at)
     backwards = slice(k - 1, None, -1) if k else slice(0, 0)
-    return part(backwards), part(slice(k, None))
+    return side.part(backwards, away[backwards]), side.part(slice(k, None), away[k:])
 
 
 def placebo_check(data: ThresholdData, placebos: pd.DataFrame) -> HypothesisCheck:

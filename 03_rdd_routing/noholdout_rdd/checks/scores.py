@@ -37,16 +37,13 @@ def density_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
     found = density_jump(data.sides)
     low, high = sorted(max(f, 0.0) for f in found.density)
     share = (high - low) / high if high > 0 else 0.0
-    near = np.concatenate(
-        [s.values[0, :n] for s, n in zip(data.sides, effect.pair.n_h, strict=True)]
-    )
     fuller = "at or above" if found.difference > 0 else "below"
     return HypothesisCheck(
         "density",
         DENSITY_HOLDS,
         found.statistic,
         found.p_value,
-        share * float(near.std()) / abs(effect.first_stage),
+        share * _deviation_near(data, effect) / abs(effect.first_stage),
         f"The density of {data.running} is {found.density[0]:.4g} just below the cutoff and "
         f"{found.density[1]:.4g} just above ({p_text(found.p_value)}).",
         f"Up to {share:.0%} of the rows just {fuller} it look moved there, and who moves isn't "
@@ -118,9 +115,21 @@ def other_changes(data: ThresholdData, effect: Effect) -> Check:
     return untestable("other_changes", OTHER_HOLDS, message, max(needed, 0.0))
 
 
+def _deviation_near(data: ThresholdData, effect: Effect) -> float:
+    """Standard deviation of the outcome among the rows within h."""
+    near = [
+        (side.values[0, :n], side.each(n), side.scatter(n))
+        for side, n in zip(data.sides, effect.pair.n_h, strict=True)
+    ]
+    rows = sum(float(each.sum()) for _, each, _ in near)
+    mean = sum(float(each @ y) for y, each, _ in near) / rows
+    squares = sum(float(each @ (y - mean) ** 2 + own.sum()) for y, each, own in near)
+    return float(np.sqrt(squares / rows))
+
+
 def repeated_share(data: ThresholdData) -> float:
     """The share of rows that repeat another row's score, on the side with more of them."""
-    return max(1 - side.different.size / side.n for side in data.sides)
+    return max(1 - side.different.size / side.rows for side in data.sides)
 
 
 def least_scores(data: ThresholdData, effect: Effect) -> int:
@@ -139,22 +148,26 @@ def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
     """
     if repeated_share(data) >= MANY_TIES:
         raise SparseWindow(max(effect.h), 0, 0)
-    nearest = np.sort(np.concatenate([s.distance[:NEAREST_ROWS] for s in data.sides]))
+    nearest = np.sort(
+        np.concatenate(
+            [
+                np.repeat(s.distance[:NEAREST_ROWS], s.each(s.n)[:NEAREST_ROWS].astype(int))
+                for s in data.sides
+            ]
+        )
+    )
     width = float(nearest[min(NEAREST_ROWS, nearest.size) - 1])
-    below, above = (side.within(width, "uniform") for side in data.sides)
+    below, above = (side.rows_in(side.within(width, "uniform")) for side in data.sides)
     rows = below + above
     less = min(below, above)
     p_value = min(1.0, 2 * float(special.bdtr(less, rows, 0.5)))
     share = 1 - less / max(below, above)
-    near = np.concatenate(
-        [s.values[0, :n] for s, n in zip(data.sides, effect.pair.n_h, strict=True)]
-    )
     return HypothesisCheck(
         "binomial",
         BINOMIAL_HOLDS,
         float(above - below),
         p_value,
-        share * float(near.std()) / abs(effect.first_stage),
+        share * _deviation_near(data, effect) / abs(effect.first_stage),
         f"Of the {rows} rows within {width:.3g} of the cutoff {below} lie below and {above} at or "
         f"above ({p_text(p_value)}).",
         "The rows right at the cutoff pile up on one side, as moved scores would. Find out who can "
@@ -165,7 +178,7 @@ def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
 def rounded_scores(data: ThresholdData, effect: Effect) -> Check:
     """Was the score rounded after the decision, so that the cutoff's own bin mixes both arms?"""
     if data.treatment is None:
-        at_cutoff = data.right.within(0.0, "uniform")
+        at_cutoff = data.right.rows_in(data.right.within(0.0, "uniform"))
         if repeated_share(data) < MANY_TIES or at_cutoff < 2:
             return structural(
                 "rounded_scores", ROUNDING_HOLDS, "pass", 0.0, "The scores aren't on a coarse grid."

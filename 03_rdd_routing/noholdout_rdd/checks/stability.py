@@ -102,8 +102,8 @@ def bandwidth_check(data: ThresholdData, effect: Effect, spec: Spec) -> Hypothes
 def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCheck:
     """Without the rows nearest to the cutoff: does the answer move by more than noise?"""
     holes = []
-    for side, n in zip(effect.sides, effect.pair.n_h, strict=True):
-        edge = side.distance[min(int(np.ceil(DONUT_SHARE * n)), side.n - 1)]
+    for side, n in zip(effect.sides, effect.rows_h, strict=True):
+        edge = side.distance[side.entry_of(min(int(np.ceil(DONUT_SHARE * n)), side.rows - 1))]
         holes.append(float(edge))
     hole = max(holes)
     sides = [_without(side, hole) for side in effect.sides]
@@ -137,12 +137,7 @@ def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCh
 
 def _without(side: Side, hole: float) -> Side:
     k = int(np.searchsorted(side.distance, hole))
-    return Side(
-        side.distance[k:],
-        side.values[:, k:],
-        None if side.weights is None else side.weights[k:],
-        None if side.clusters is None else side.clusters[k:],
-    )
+    return side.part(slice(k, None))
 
 
 def curvature_check(
@@ -231,7 +226,7 @@ def sweep(
                 "std_error": other.robust_error,
                 "conf_low": found.conf_low,
                 "conf_high": found.conf_high,
-                "n_effective": sum(other.pair.n_h),
+                "n_effective": sum(other.rows_h),
                 "smallest_effect": smallest_effect(other.robust_error, conf_level),
             }
         )

@@ -36,7 +36,7 @@ def assemble(
     spec, fuzzy, inference = options.spec, options.fuzzy, options.inference
     conf_level = options.conf_level
     if inference == "honest" and honest is None:
-        raise SparseWindow(max(effect.h), min(effect.pair.n_h), 2)
+        raise SparseWindow(max(effect.h), min(effect.rows_h), 2)
     found = effect_interval(effect, honest, inference, conf_level)
     n_treated, n_control = _arms(rows, fuzzy=fuzzy)
     placebos = placebo_cutoffs(rows, spec, conf_level)
@@ -98,7 +98,7 @@ def _arms(rows: ThresholdData, *, fuzzy: bool) -> tuple[int, int]:
     if fuzzy and rows.treatment is not None:
         treated = int(sum(received.sum() for received in rows.treatment))
     else:
-        treated = rows.sides[rows.treated_index].n
+        treated = rows.sides[rows.treated_index].rows
     return treated, rows.n_obs - treated
 
 
@@ -169,8 +169,8 @@ def _bandwidth_table(effect: Effect) -> pd.DataFrame:
             "side": ["below", "above"],
             "h": effect.h,
             "b": effect.b,
-            "n_effective": effect.pair.n_h,
-            "n_bias": effect.pair.n_b,
+            "n_effective": effect.rows_h,
+            "n_bias": effect.rows_b,
         }
     )
 

@@ -119,7 +119,7 @@ def select_bandwidths(
             for k in (0, 1)
         )
     if selector.startswith("cer"):
-        rows = left.n + right.n
+        rows = left.rows + right.rows
         shrink = rows ** (-degree / ((3 + degree) * (3 + 2 * degree)))
         h = (h[0] * shrink, h[1] * shrink)
     return Bandwidths(h, b, pilot, selector)
@@ -135,13 +135,12 @@ class _Limits:
 
     @staticmethod
     def of(left: Side, right: Side, kernel: Kernel) -> _Limits:
-        scores = np.concatenate((-left.distance[::-1], right.distance))
         unique = [side.different for side in (left, right)]
-        ties = [1 - u.size / s.n for u, s in zip(unique, (left, right), strict=True)]
-        quartiles = np.quantile(scores, [0.25, 0.75], method="averaged_inverted_cdf")
-        spread = min(float(scores.std(ddof=1)), float(quartiles[1] - quartiles[0]) / 1.349)
-        if spread == 0:  # more than half of all rows share one score
-            spread = float(scores.std(ddof=1))
+        ties = [1 - u.size / s.rows for u, s in zip(unique, (left, right), strict=True)]
+        deviation = _deviation(left, right)
+        between = _quantile(left, right, 0.75) - _quantile(left, right, 0.25)
+        # None between the quartiles when more than half of all rows share one score.
+        spread = min(deviation, between / 1.349) or deviation
         high = (float(left.distance[-1]), float(right.distance[-1]))
         different = unique[0].size + unique[1].size
         pilot = min(PILOT[kernel] * spread * different ** (-1 / 5), max(high))
@@ -153,6 +152,28 @@ class _Limits:
             )
             pilot = max(pilot, *low)
         return _Limits(pilot, low, high)
+
+
+def _deviation(left: Side, right: Side) -> float:
+    """Standard deviation of the scores."""
+    scores = ((-left.distance, left), (right.distance, right))
+    rows = left.rows + right.rows
+    mean = sum(float(x @ side.each(side.n)) for x, side in scores) / rows
+    squares = sum(float((x - mean) ** 2 @ side.each(side.n)) for x, side in scores)
+    return float(np.sqrt(squares / (rows - 1)))
+
+
+def _quantile(left: Side, right: Side, share: float) -> float:
+    """The score below which ``share`` of the rows lie; the middle of two where it falls between."""
+    place = (left.rows + right.rows) * share
+    ranks = [int(place) - 1, int(place)] if place == int(place) else [int(place)]
+    found = [
+        -left.distance[left.entry_of(left.rows - 1 - rank)]
+        if rank < left.rows
+        else right.distance[right.entry_of(rank - left.rows)]
+        for rank in ranks
+    ]
+    return float(np.mean(found))
 
 
 def _stage(

@@ -36,17 +36,21 @@ def optimal_bins(side: Side, reach: float) -> int:
     Calonico, Cattaneo and Titiunik (2015, JASA 110:1753, theorem 2): balances the bins' variance
     (from neighbouring rows) with the squared slope of the curve (from a global quartic).
     """
-    n = side.within(reach, "uniform")
+    side = side.by_score
+    k = side.within(reach, "uniform")
+    n = side.rows_in(k)
     if n < 10:
         return max(n, 1)
-    distance, y = side.distance[:n], side.values[0, :n]
-    gaps = np.diff(distance)
-    spread = np.diff(y) ** 2
-    noise = float((gaps * spread).sum()) / 2  # integral of the variance over the scores
+    distance, y, each = side.distance[:k], side.values[0, :k], side.each(k)
+    own = side.scatter(k) / each
+    # The expected squared difference of a row from one of the next score.
+    spread = np.diff(y) ** 2 + own[1:] + own[:-1]
+    noise = float((np.diff(distance) * spread).sum()) / 2  # integral of the variance over scores
     u = distance / reach
-    curve = np.polynomial.polynomial.polyfit(u, y, min(4, max(1, np.unique(u).size - 1)))
+    degree = min(4, max(1, k - 1))
+    curve = np.polynomial.polynomial.polyfit(u, y, degree, w=np.sqrt(each))
     slope = np.polynomial.polynomial.polyval(u, np.polynomial.polynomial.polyder(curve)) / reach
-    bend = float((slope**2).mean())
+    bend = float(slope**2 @ each / n)
     variance = noise / reach  # mean variance per unit of score
     bias = reach**2 * bend / 12
     if not (variance > 0 and bias > 0):
@@ -59,14 +63,16 @@ def binned_means(side: Side, reach: float, count: int) -> Bins:
     """Means in ``count`` bins between the cutoff and ``reach``."""
     n = side.within(reach, "uniform")
     distance, y = side.distance[:n], side.values[0, :n]
-    weights = np.ones(n) if side.weights is None else side.weights[:n]
+    each = side.each(n)
+    weights = each if side.weights is None else side.weights[:n]
     place = np.minimum((distance / reach * count).astype(int), count - 1)
-    rows = np.bincount(place, minlength=count)
+    rows = np.bincount(place, weights=each, minlength=count).astype(np.int64)
     total = np.bincount(place, weights=weights, minlength=count)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.bincount(place, weights=weights * y, minlength=count) / total
         middle = np.bincount(place, weights=weights * distance, minlength=count) / total
-        square = np.bincount(place, weights=(weights * (y - mean[place])) ** 2, minlength=count)
+        around = weights**2 / each * (y - mean[place]) ** 2 + side.scatter(n)
+        square = np.bincount(place, weights=around, minlength=count)
         std_error = np.where(rows > 1, np.sqrt(square * rows / (rows - 1)) / total, np.nan)
     used = total > 0
     return Bins(middle[used], mean[used], std_error[used], rows[used], count)

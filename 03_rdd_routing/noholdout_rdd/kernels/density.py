@@ -118,13 +118,13 @@ def fit_distribution(
 ) -> DistributionFit:
     """Fit the distribution function within ``h``; the jackknife of CJM 2020, section 3.3."""
     windows = [side.within(width, kernel) for side, width in zip(sides, h, strict=True)]
-    n = sides[0].n + sides[1].n
+    n = sides[0].rows + sides[1].rows
     bases, weights, outcomes = [], [], []
     for k, (side, width, rows) in enumerate(zip(sides, h, windows, strict=True)):
         if rows <= degree:
             raise SparseWindow(width, rows, degree + 1)
         u = side.distance[:rows] / width
-        weights.append(KERNELS[kernel](u))
+        weights.append(KERNELS[kernel](u) * side.each(rows))
         mirrored = fit == "restricted" and k == 0
         bases.append(_basis(-u if mirrored else u, degree, fit))
         outcomes.append((_at_or_below(sides, k, rows) - 1) / (n - 1))
@@ -144,13 +144,14 @@ def fit_distribution(
     influence = [_influence(sides[k], scores[k], own=bool(k)) for k in (0, 1)]
     # A row counts in the distribution at its own score and above. A slope's weights add up to
     # nothing, so a row on the left matters by the rows strictly farther left (its sign is gone).
-    covariance = sum(i @ i.T for i in influence) / (n - 1) ** 2
+    spread = [(i * s.each(i.shape[1])) @ i.T for i, s in zip(influence, sides, strict=True)]
+    covariance = sum(spread) / (n - 1) ** 2
     slopes = rows_of[0] @ moments[0] if fit == "restricted" else _own_slopes(coefficients, h)
     return DistributionFit(
         coefficients[0] if fit == "restricted" else coefficients,
         slopes,
         np.asarray(covariance),
-        (windows[0], windows[1]),
+        (sides[0].rows_in(windows[0]), sides[1].rows_in(windows[1])),
     )
 
 
@@ -184,10 +185,10 @@ def _basis(x: np.ndarray, degree: int, fit: Fit) -> np.ndarray:
 
 def _at_or_below(sides: tuple[Side, Side], which: int, rows: int) -> np.ndarray:
     """How many rows have a score at or below each of the nearest rows of a side."""
-    side, left = sides[which], sides[0].n
+    side, left = sides[which], sides[0].rows
     if which == 1:
-        return np.asarray(left + side.run_ends[:rows])
-    return np.asarray(left - side.run_starts[:rows])
+        return np.asarray(left + side.edges[side.run_ends[:rows]])
+    return np.asarray(left - side.edges[side.run_starts[:rows]])
 
 
 def _influence(side: Side, scores: np.ndarray, *, own: bool) -> np.ndarray:
@@ -208,7 +209,7 @@ def plug_in_covariance(
     fit: Fit,
 ) -> np.ndarray:
     """Covariance of the two densities in large samples (CJM 2020, theorem 1), shape ``(2, 2)``."""
-    n = sides[0].n + sides[1].n
+    n = sides[0].rows + sides[1].rows
     if fit == "restricted":
         gram, meat = boundary_integrals(slopes[0], slopes[1], degree, kernel, fit)
         inverse = np.linalg.inv(gram)

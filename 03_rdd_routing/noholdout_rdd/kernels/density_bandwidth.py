@@ -38,7 +38,7 @@ def density_bandwidths(
     the smaller of the difference's and the sum's, on both sides.
     """
     p = degree
-    n = sides[0].n + sides[1].n
+    n = sides[0].rows + sides[1].rows
     low, high = _limits(sides, p)
     for_bias, for_variance = _pilots(sides, p)
     wide = fit_distribution(sides, _clipped(for_bias, low, high), p + 2, kernel, fit)
@@ -85,9 +85,10 @@ def _clipped(width: float, low: tuple[float, float], high: float) -> tuple[float
 def _pilots(sides: tuple[Side, Side], p: int) -> tuple[float, float]:
     """Windows for the bias's derivative and for the variance, as if scores were normal."""
     left, right = sides
-    n = left.n + right.n
-    total = float(right.distance.sum() - left.distance.sum())
-    squares = float(right.distance @ right.distance + left.distance @ left.distance)
+    n = left.rows + right.rows
+    near, far = (side.distance * side.each(side.n) for side in (left, right))
+    total = float(far.sum() - near.sum())
+    squares = float(far @ right.distance + near @ left.distance)
     mean = total / n
     sd = float(np.sqrt((squares - n * mean * mean) / (n - 1)))
     z = -mean / sd

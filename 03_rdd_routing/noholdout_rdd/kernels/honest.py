@@ -94,7 +94,7 @@ def smoothness_rule(sides: tuple[Side, Side]) -> float:
             continue
         u = side.distance / reach
         basis = np.vander(u, degree + 1, increasing=True)
-        root = np.sqrt(side.weights) if side.weights is not None else np.ones(side.n)
+        root = np.sqrt(side.each(side.n) if side.weights is None else side.weights)
         curve = np.linalg.lstsq(basis * root[:, None], side.values[0] * root, rcond=None)[0]
         bend = np.polynomial.polynomial.polyder(curve, 2)
         # A quadratic's extremes lie at the ends or at its vertex.
@@ -104,7 +104,7 @@ def smoothness_rule(sides: tuple[Side, Side]) -> float:
         bent = np.polynomial.polynomial.polyval(np.array(places), bend)
         found.append(float(np.abs(bent).max()) / reach**2)
     if not found:
-        raise SparseWindow(float(sides[0].distance[-1]), sides[0].n, 3)
+        raise SparseWindow(float(sides[0].distance[-1]), sides[0].rows, 3)
     return max(found)
 
 
@@ -118,13 +118,16 @@ class _Grid:
 
 
 def _grid(side: Side, within: float, mix: np.ndarray) -> _Grid:
-    n = max(side.within(within, "uniform"), min(side.n, 20))
-    noise = float(np.mean((mix @ side.noise(n)) ** 2))
+    n = max(side.within(within, "uniform"), side.entry_of(min(side.rows, 20) - 1) + 1)
+    each = side.each(n)
+    noise = float(((each * (mix @ side.noise(n))) ** 2).sum() / each.sum())
     unique, counts = np.unique(side.distance, return_counts=True)
+    if side.count is not None:
+        counts = side.count
     if unique.size > GRID_BINS:
         edges = np.linspace(0, unique[-1], GRID_BINS + 1)
         place = np.clip(np.searchsorted(edges, side.distance, side="right") - 1, 0, GRID_BINS - 1)
-        counts = np.bincount(place, minlength=GRID_BINS)
+        counts = np.bincount(place, weights=side.count, minlength=GRID_BINS)
         unique = (edges[1:] + edges[:-1]) / 2
         unique, counts = unique[counts > 0], counts[counts > 0]
     return _Grid(unique, counts.astype(float), noise)
@@ -159,12 +162,14 @@ def honest_bandwidth(
     def mse(log_h: float) -> float:
         parts = [_worst_case(g, float(np.exp(log_h)), kernel) for g in grids]
         bias = smoothness / 2 * sum(part[0] for part in parts)
-        return float(bias**2 + sum(part[1] for part in parts))
+        value = float(bias**2 + sum(part[1] for part in parts))
+        # Under a uniform kernel this is a step function: rounding must not choose on a step.
+        return float(f"{value:.11e}") if kernel == "uniform" else value
 
     tried = np.linspace(np.log(low), np.log(high), 20) if low < high else np.array([np.log(low)])
     values = np.array([mse(t) for t in tried])
     if not np.isfinite(values).any():
-        raise SparseWindow(high, sides[0].n, 2)
+        raise SparseWindow(high, sides[0].rows, 2)
     best = int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))
     around = (tried[max(best - 1, 0)], tried[min(best + 1, tried.size - 1)])
     if around[0] == around[1]:
@@ -213,7 +218,7 @@ def honest_jump(
         smoothness,
         h,
         (weights[0], weights[1]),
-        (fits[0].n, fits[1].n),
+        (sides[0].rows_in(fits[0].n), sides[1].rows_in(fits[1].n)),
     )
 
 

@@ -56,7 +56,7 @@ class JumpPair:
     mix
         ``(1, -gamma)``: the outcome minus its covariate adjustment.
     n_h, n_b
-        Rows within h and within b, left and right.
+        Entries of the sides within h and within b, left and right.
     """
 
     conventional: Jump

@@ -48,6 +48,9 @@ DEFAULT = Spec()
 class Side:
     """The rows on one side of the cutoff, nearest first.
 
+    An entry is a row or, with ``count``, all rows of one score: then its value is their mean, and
+    everything here is what the rows themselves would give.
+
     Parameters
     ----------
     distance
@@ -58,17 +61,83 @@ class Side:
         Sampling weights, shape ``(n,)``, or ``None``.
     clusters
         Cluster codes, shape ``(n,)``, or ``None``.
+    count, spread
+        Rows behind each entry, and their sum of squared deviations of ``values[0]`` from its
+        mean, shape ``(n,)``; ``None`` when entries are rows. Not with several values, weights or
+        clusters, and no distance stands twice.
     """
 
     distance: np.ndarray
     values: np.ndarray
     weights: np.ndarray | None = None
     clusters: np.ndarray | None = None
+    count: np.ndarray | None = None
+    spread: np.ndarray | None = None
 
     @property
     def n(self) -> int:
-        """Number of rows."""
+        """Number of entries."""
         return int(self.distance.size)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.n if self.count is None else int(self.edges[-1])
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """Rows nearer than each entry, and behind all of them, shape ``(n + 1,)``."""
+        if self.count is None:
+            return np.arange(self.n + 1)
+        return np.concatenate(([0], np.cumsum(self.count)))
+
+    def rows_in(self, n: int) -> int:
+        """Rows behind the ``n`` nearest entries."""
+        return n if self.count is None else int(self.edges[n])
+
+    def entry_of(self, row: int) -> int:
+        """The entry that holds a row, both counted from 0."""
+        return row if self.count is None else int(np.searchsorted(self.edges, row, "right")) - 1
+
+    def quantile(self, share: float) -> float:
+        """The distance within which ``share`` of the rows lie, linear between two rows."""
+        place = (self.rows - 1) * share
+        low = int(place)
+        near, far = (self.distance[self.entry_of(min(k, self.rows - 1))] for k in (low, low + 1))
+        return float(near + (far - near) * (place - low))
+
+    def each(self, n: int) -> np.ndarray:
+        """Rows behind each of the ``n`` nearest entries as floats."""
+        return np.ones(n) if self.count is None else self.count[:n].astype(float)
+
+    def scatter(self, n: int) -> np.ndarray:
+        """Squared deviations behind each of the ``n`` nearest entries; zeros for rows."""
+        return np.zeros(n) if self.spread is None else self.spread[:n]
+
+    def part(self, chosen: slice, distance: np.ndarray | None = None) -> Side:
+        """Some of the entries, in the slice's order; with other distances where given."""
+
+        def cut(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[chosen]
+
+        return Side(
+            self.distance[chosen] if distance is None else distance,
+            self.values[:, chosen],
+            *(cut(v) for v in (self.weights, self.clusters, self.count, self.spread)),
+        )
+
+    @cached_property
+    def by_score(self) -> Side:
+        """All rows of one score as one entry; weights and clusters left out."""
+        if self.different.size == self.n:
+            return self
+        code = np.cumsum(self._new_score) - 1
+        y, each = self.values[0], self.each(self.n)
+        count = np.bincount(code, weights=each)
+        mean = np.bincount(code, weights=each * y) / count
+        around = each * (y - mean[code]) ** 2 + self.scatter(self.n)
+        spread = np.bincount(code, weights=around)
+        return Side(self.different, mean[None], None, None, count.astype(np.int64), spread)
 
     @cached_property
     def _new_score(self) -> np.ndarray:
@@ -103,19 +172,19 @@ class Side:
     @cached_property
     def neighbours(self) -> Neighbours:
         """Neighbour residuals with all rows of the side at hand."""
-        return neighbour_residuals(self.distance, self.values, MATCHES)
+        return neighbour_residuals(self.distance, self.values, MATCHES, self.count, self.spread)
 
     def with_values(self, values: np.ndarray) -> Side:
         """The same rows with other values, shape ``(m, n)``."""
         return Side(self.distance, values, self.weights, self.clusters)
 
     def within(self, bandwidth: float, kernel: Kernel) -> int:
-        """How many rows get a positive kernel weight."""
+        """How many entries get a positive kernel weight."""
         edge: Literal["left", "right"] = "right" if kernel == "uniform" else "left"
         return int(np.searchsorted(self.distance, bandwidth, side=edge))
 
     def noise(self, n: int) -> np.ndarray:
-        """Neighbour residuals with only the ``n`` nearest rows at hand, shape ``(m, n)``.
+        """Neighbour residuals with only the ``n`` nearest entries at hand, shape ``(m, n)``.
 
         Only rows near the far edge lose neighbours, so only those are matched again.
         """
@@ -130,7 +199,8 @@ class Side:
             if start == 0:
                 break
             start = int(np.searchsorted(self.distance, self.distance[start - 1]))
-        edge = neighbour_residuals(self.distance[start:n], self.values[:, start:n], MATCHES)
+        tail = self.part(slice(start, n))
+        edge = neighbour_residuals(tail.distance, tail.values, MATCHES, tail.count, tail.spread)
         return np.concatenate((whole.residuals[:, :cut], edge.residuals[:, cut - start :]), axis=1)
 
 
@@ -143,7 +213,7 @@ class LocalFit:
     basis
         Shape ``(degree + 1, n)``: powers of ``u``.
     kernel_weights
-        Shape ``(n,)``, sampling weights included.
+        Shape ``(n,)``, sampling weights and rows behind an entry included.
     inverse
         Shape ``(degree + 1, degree + 1)``: inverse of the weighted Gram matrix.
     """
@@ -196,18 +266,20 @@ def local_fit(side: Side, bandwidth: float, degree: int, kernel: Kernel) -> Loca
     """Fit; raises :class:`SparseWindow` when the window can't carry the polynomial."""
     n = side.within(bandwidth, kernel)
     if n <= degree:
-        raise SparseWindow(bandwidth, n, degree + 1)
+        raise SparseWindow(bandwidth, side.rows_in(n), degree + 1)
     u = side.distance[:n] / bandwidth
     weights = KERNELS[kernel](u)
     if side.weights is not None:
         weights = weights * side.weights[:n]
+    if side.count is not None:
+        weights = weights * side.count[:n]
     basis = np.empty((degree + 1, n))
     basis[0] = 1.0
     for power in range(1, degree + 1):
         np.multiply(basis[power - 1], u, out=basis[power])
     gram = (basis * weights) @ basis.T
     if np.linalg.cond(gram) > 1e14:
-        raise SparseWindow(bandwidth, n, degree + 1)
+        raise SparseWindow(bandwidth, side.rows_in(n), degree + 1)
     return LocalFit(n, bandwidth, basis, weights, np.linalg.inv(gram))
 
 
@@ -243,19 +315,25 @@ def residuals(side: Side, n: int, fit: LocalFit, variance: Variance) -> np.ndarr
     """Residuals of the ``n`` nearest rows for a variance, shape ``(m, n)``.
 
     Nearest neighbour: no fit needed. HC0 to HC3: from ``fit``, scaled as MacKinnon and White
-    (1985); rows beyond the fit's window get 0, as their weight is.
+    (1985); rows beyond the fit's window get 0, as their weight is. An entry of several rows has
+    the root of their sum of squares, over their number: times the entry's weight it is the root of
+    what the rows add to the variance.
     """
     if variance == "nearest-neighbour":
         return side.noise(n)
     found = np.zeros((side.values.shape[0], n))
     raw = side.values[:, : fit.n] - fit.fitted(side.values)
+    each, scale = side.each(fit.n), np.ones(fit.n)
     if variance == "hc2":
-        raw = raw / np.sqrt(np.maximum(1 - fit.leverage(), 1e-12))
+        scale = 1 / np.sqrt(np.maximum(1 - fit.leverage() / each, 1e-12))
     elif variance == "hc3":
-        raw = raw / np.maximum(1 - fit.leverage(), 1e-12)
+        scale = 1 / np.maximum(1 - fit.leverage() / each, 1e-12)
     elif variance == "hc1":
-        raw = raw * np.sqrt(n / (n - fit.degree - 1))
-    found[:, : fit.n] = raw
+        rows = side.rows_in(n)
+        scale = np.full(fit.n, np.sqrt(rows / (rows - fit.degree - 1)))
+    if side.count is not None:
+        raw = np.sqrt(each * raw**2 + side.scatter(fit.n)) / each
+    found[:, : fit.n] = raw * scale
     return found
 
 

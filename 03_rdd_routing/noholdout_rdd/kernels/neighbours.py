@@ -21,14 +21,20 @@ class Neighbours:
         Shape ``(m, n)``: ``sqrt(J / (J + 1)) * (value - mean of the J neighbours)``, whose square
         is an unbiased estimate of the row's conditional variance.
     reach
-        Shape ``(n,)``: index of the last row that each row's neighbours include.
+        Shape ``(n,)``: index of the last entry that each one's neighbours include.
     """
 
     residuals: np.ndarray
     reach: np.ndarray
 
 
-def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int = 3) -> Neighbours:
+def neighbour_residuals(
+    distance: np.ndarray,
+    values: np.ndarray,
+    matches: int = 3,
+    count: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+) -> Neighbours:
     """Residuals from at least ``matches`` nearest neighbours, all ties included.
 
     Parameters
@@ -37,8 +43,13 @@ def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int =
         Shape ``(n,)``, ascending.
     values
         Shape ``(m, n)``.
+    count, spread
+        Rows behind each entry (a score of its own) and their sum of squared deviations from its
+        mean; the residual is then the root of the rows' sum of squares, over their number.
     """
     n = distance.size
+    if count is not None and spread is not None:
+        return _of_scores(distance, values, matches, count, spread)
     starts = np.flatnonzero(np.concatenate(([True], distance[1:] != distance[:-1])))
     ends = np.append(starts[1:], n)
     places = distance[starts]
@@ -59,6 +70,29 @@ def neighbour_residuals(distance: np.ndarray, values: np.ndarray, matches: int =
         scale, reach = np.repeat(scale, sizes), np.repeat(reach, sizes)
     residuals = scale * (centred - (sums - centred) / others)
     return Neighbours(residuals, reach)
+
+
+def _of_scores(
+    distance: np.ndarray,
+    values: np.ndarray,
+    matches: int,
+    count: np.ndarray,
+    spread: np.ndarray,
+) -> Neighbours:
+    """A row and its J neighbours are the rows of a stretch of scores, M = J + 1 in all.
+
+    So its residual is ``sqrt(M / (M - 1)) * (value - mean of the stretch)``, and the squares of a
+    score's rows add up from their mean and spread.
+    """
+    edges = np.concatenate(([0], np.cumsum(count)))
+    first, last = _nearest_groups(distance, edges[:-1], edges[1:], min(matches, edges[-1] - 1))
+    rows = edges[last + 1] - edges[first]
+    centred = values - (values @ count / edges[-1])[:, None]
+    running = np.zeros((values.shape[0], distance.size + 1))
+    np.cumsum(centred * count, axis=1, out=running[:, 1:])
+    stretch = (running[:, last + 1] - running[:, first]) / rows
+    squares = (spread + count * (centred - stretch) ** 2) * rows / np.maximum(rows - 1, 1)
+    return Neighbours(np.sqrt(squares) / count, last)
 
 
 def _nearest_three(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
