@@ -231,7 +231,7 @@ def read_cohorts(
     if not (keep_units & never).any():
         raise no_donor_complete()
     kinds = {"units_" + name: number for name, number in counted.items()}
-    dropped |= kinds | {"units_always_treated": int(always.sum())}
+    dropped |= kinds | {"units_left_out_always_treated": int(always.sum())}
     panels = []
     for first in np.unique(place[reached & keep_units]):
         members = keep_units & (never | (place == first))

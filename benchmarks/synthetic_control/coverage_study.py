@@ -27,7 +27,7 @@ from scipy import stats
 from worlds import LAUNCHES
 
 REQUESTED_ON = 200  # panels on which these are computed too
-DRAWS = 200
+DRAWS = 100
 REQUESTED = ("bootstrap", "user-bootstrap", "conformal", "jackknife-plus")
 
 

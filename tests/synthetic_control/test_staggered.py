@@ -115,7 +115,7 @@ def test_dates_and_every_kind_of_never() -> None:
     assert kinds["units_never_zero_or_infinite"] == 2
     assert kinds["units_never_after_last_period"] == 1
     always = estimate(waves(outcomes, [0.0, 40.0]), **ASKED)
-    assert always.settings["units_always_treated"] == 1
+    assert always.settings["units_left_out_always_treated"] == 1
     assert "u00" not in set(always.tables["weights"]["unit"])
 
 

@@ -249,7 +249,8 @@ def _assemble(
     starts = [shown(panel.settings["launch"]) for panel in panels]
     sizes = [int(panel.treated.sum()) for panel in panels]
     return SyntheticControlEstimate(
-        method=f"Synthetic control: {TITLES[estimator]}, {len(panels)} launches",
+        method=f"Synthetic control: {TITLES[estimator]}, {len(panels)} "
+        + ("launches" if len(panels) > 1 else "launch"),
         estimand=f"mean effect on {units} treated units, each from its own launch to the end",
         estimate=effect,
         std_error=found.std_error,
