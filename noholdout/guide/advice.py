@@ -86,9 +86,20 @@ def advise(table: Table, answers: Answers | None = None, ask: Ask | None = None)
     found = Found(said, ask)
     panel = find_panel(table, said.unit, said.time)
     launch = None
-    if panel is not None:
+    if panel is None and (said.unit or said.treated):
+        raise DataError(
+            f"--{'unit' if said.unit else 'treated'} was given, but the rows are no panel.",
+            "A panel has one row a unit and period.",
+            "Name both --unit and --time, or leave it out when each row is another user.",
+        )
+    if panel is not None and said.running is None:
         launch = find_launch(
-            table, panel, treatment=said.treatment, treated=said.treated, start=said.start
+            table,
+            panel,
+            treatment=said.treatment,
+            first_treated=said.first_treated,
+            treated=said.treated,
+            start=said.start,
         )
     if launch is None:
         in_rows(table, panel, found)

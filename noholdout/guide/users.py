@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noholdout_shared.errors import DataError
+
 from noholdout.guide.answers import Found
 from noholdout.guide.columns import Table, like_an_outcome, outcome_rank
 from noholdout.guide.designs.assignment import (
@@ -47,6 +49,12 @@ def in_rows(table: Table, panel: Panel | None, found: Found) -> None:
         return
     if panel is None and said.treatment in {None, *restated}:
         staged, _ = wave_design(table, outcome, said.time, said.first_treated)
+        if staged is None and said.first_treated is not None:
+            raise DataError(
+                f"--first-treated {said.first_treated!r} holds no launch dates.",
+                "They must be constant within groups of rows, and lie among the periods.",
+                "Name another column, and the --time that it belongs to.",
+            )
         found.designs += [staged] if staged else []
     _thresholds(table, rules, centred, outcome, found)
     # A score that decided one treatment may drive another one too: it stays a covariate.

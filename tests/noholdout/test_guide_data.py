@@ -418,11 +418,27 @@ def test_only_what_the_data_cannot_say_is_asked() -> None:
         ({"running": "query_confidence"}, "Only one of --running and --cutoff"),
         ({"running": "query_confidence", "cutoff": 85.0}, "No 'query_confidence' lies at or above"),
         ({"unit": "workspace_id", "time": "signup_week"}, "stand in several rows"),
+        ({"unit": "workspace_id"}, "the rows are no panel"),
+        ({"treated": ("ws_01",), "start": "20"}, "the rows are no panel"),
+        ({"first_treated": "session_minutes"}, "holds no launch dates"),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(answers: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         guided(USERS, **answers)
+
+
+def test_an_answer_about_a_panel_is_used() -> None:
+    telemetry = generate(n_users=300, seed=1, launch="one-workspace").telemetry
+    early = telemetry.assign(
+        plan_day=np.where(telemetry["workspace_id"] == "ws_03", 40, 999), flag=telemetry["day"] % 2
+    )
+    by_plan = guided(early, first_treated="plan_day", time="day", unit="workspace_id")
+    assert by_plan.designs[0].arguments["treated"] == ["ws_03"]
+    with pytest.raises(DataError, match=r"holds no launch dates.*constant within workspace_id"):
+        guided(early, first_treated="cost_usd")
+    # a flag that goes back and forth is no launch, and is not replaced by one that is
+    assert "treated" not in str([d.arguments for d in guided(early, treatment="flag").designs])
 
 
 @pytest.mark.parametrize(

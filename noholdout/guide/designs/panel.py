@@ -144,6 +144,7 @@ def find_launch(
     panel: Panel,
     *,
     treatment: str | None = None,
+    first_treated: str | None = None,
     treated: Sequence[str] = (),
     start: str | None = None,
 ) -> Launch | None:
@@ -152,8 +153,20 @@ def find_launch(
     frame = table.frame
     if treated and start:
         return _said(panel, treated, start)
+    if first_treated is not None:
+        named = _constant_date(frame, panel, first_treated)
+        if named is None:
+            raise DataError(
+                f"--first-treated {first_treated!r} holds no launch dates.",
+                f"It must be constant within {panel.unit} and hold periods of {panel.time}, or "
+                "nothing for the never treated.",
+                "Name another column.",
+            )
+        return named
     flags = [n for n in ([treatment] if treatment else table.names("binary")) if n]
     by_flag = [launch for n in flags if (launch := _switches_on(frame, panel, n)) is not None]
+    if treatment is not None and not by_flag:
+        return None
     cohorts = [
         launch
         for n in table.names("integer", "number", "date")

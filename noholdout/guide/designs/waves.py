@@ -27,7 +27,7 @@ def wave_design(
     if agreed is not None:
         time, first, flag = agreed
     elif time is None or first is None:
-        named = _named(table)
+        named = _named(table, time, first)
         if named is None:
             return None, frozenset()
         time, first = named
@@ -86,8 +86,8 @@ def _agreement(table: Table, time: str | None, first: str | None) -> tuple[str, 
     return None
 
 
-def _named(table: Table) -> tuple[str, str] | None:
-    """A time and a column of launch dates, by their names and ranges."""
+def _named(table: Table, time: str | None, first: str | None) -> tuple[str, str] | None:
+    """A time and a column of launch dates, as said or by their names and ranges."""
     plain = table.names("integer", "number", "date")
     times = [
         n for n in plain if table.columns[n].hints_at("time") and table.columns[n].distinct >= 3
@@ -97,6 +97,7 @@ def _named(table: Table) -> tuple[str, str] | None:
         for n in plain
         if table.columns[n].hints_at("treatment") and table.columns[n].distinct <= MOST_WAVES
     ]
+    times, firsts = [time] if time else times, [first] if first else firsts
     for g in firsts:
         for t in times:
             if t != g and same_type(table.frame[t], table.frame[g]):
