@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import numeric
+from noholdout_shared.input import is_proportion, numeric
 
 
 def ratio(
     frame: pd.DataFrame, outcome: str, denominator: str, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """Each row's own ratio, and weights under which a mean of them is the ratio of sums.
 
     With weights ``w d`` the mean of ``y / d`` is ``sum w y / sum w d``, and a row's influence on it
@@ -24,7 +24,8 @@ def ratio(
 
     Returns
     -------
-    Values and weights, shape ``(n,)`` each; rows with a denominator of 0 have weight 0.
+    Values and weights, shape ``(n,)`` each, rows with a denominator of 0 having weight 0; and
+    whether the ratio is a share: a count of no more than another count.
 
     Raises
     ------
@@ -62,4 +63,6 @@ def ratio(
             "A ratio that never varies holds no information about an effect.",
             "Check that the right columns were named.",
         )
-    return own, below if weights is None else weights * below
+    counts = bool((top % 1 == 0).all() and (below % 1 == 0).all())
+    weighted = below if weights is None else weights * below
+    return own, weighted, counts and is_proportion(own)

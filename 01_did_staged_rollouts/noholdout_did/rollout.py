@@ -12,7 +12,6 @@ from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import (
     Missing,
     codes,
-    is_proportion,
     positive_weights,
 )
 
@@ -162,8 +161,7 @@ def read_rollout(
     if denominator is None:
         y, proportion = rows.outcome(outcome)
     else:
-        y, sampling = ratio(frame, outcome, denominator, sampling)
-        proportion = is_proportion(y)
+        y, sampling, proportion = ratio(frame, outcome, denominator, sampling)
     period, periods = period_codes(frame, time)
     if len(periods) < 2:
         raise DesignError(

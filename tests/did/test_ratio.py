@@ -33,6 +33,8 @@ def test_by_hand(estimator: str) -> None:
     assert found.std_error == pytest.approx(np.sqrt(4 * (0.0225**2 + 0.02**2)), abs=1e-12)
     assert "ratios of sums" in found.estimand and found.outcome == "done / tasks"
     assert found.settings["denominator"] == "tasks"
+    assert found.proportion  # completed of tasks: a share, in percentage points
+    assert not estimate(EIGHT.assign(done=EIGHT["done"] / 8), **ARGS, unit="unit").proportion
 
 
 def simulated(seed: int, units: int = 60, launch_effect: float = 0.1) -> pd.DataFrame:
