@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.inference import critical_value, smallest_effect
+from noholdout_shared.inference import POWER, critical_value
 from noholdout_shared.input import Missing, check_level, read_rows
 from noholdout_shared.jsonable import jsonable, records
+from scipy import optimize, special
 
-from noholdout_synthetic_control.inference import jackknife_uncertainty
-from noholdout_synthetic_control.kernels.fits import demeaned_problem
-from noholdout_synthetic_control.kernels.noise import own_noise
-from noholdout_synthetic_control.panel import WEEK, Panel, read_panel
+from noholdout_synthetic_control.estimators.demeaned import demeaned_build
+from noholdout_synthetic_control.estimators.study import make_study
+from noholdout_synthetic_control.panel import Panel, read_panel
 
 SIZES = (4, 6, 8, 10, 12, 16)
 MIN_PINNED = 3
@@ -100,10 +100,10 @@ def plan(
     """How many units must stay on the old version, and how long, before a launch is measurable?
 
     For each design, units to pin are drawn by lot ``draws`` times, a launch without effect is
-    placed at the end of the history, and the default estimate with its jackknife is taken: the
-    standard errors give the smallest effect, ``(t_{1-a/2} + t_{0.80}) s``, and the errors made
-    check it. All draws share one history, so that the last two columns check it only roughly.
-    Nothing may have been launched in these data.
+    placed at the end of the history, and the default estimate with its interval is taken: the
+    smallest effect is the one for which, over the draws, such intervals leave zero out with 80%
+    power, and the errors made check it. All draws share one history, so that the last two columns
+    check it only roughly. Nothing may have been launched in these data.
 
     Parameters
     ----------
@@ -174,33 +174,49 @@ def _history(
 
 
 def _try(panel: Panel, lots: list[np.ndarray], span: int, conf_level: float) -> dict[str, float]:
+    """One design: the default estimate of a launch that never was, for every lot."""
     units, length = panel.outcomes.shape
-    n_pre = length - span
-    counts = panel.counts
-    noise = own_noise(panel.outcomes, n_pre, counts, panel.proportion)
-    daily = panel.daily is not False and n_pre >= 6 * WEEK
-    problem = demeaned_problem(panel.outcomes, n_pre, noise, WEEK if daily else 1)
-    errors, variances, dfs, held = [], [], [], 0
+    errors, found, held = [], [], 0
     for donors in lots:
-        treated = np.setdiff1d(np.arange(units), donors)
-        target = np.zeros(units)
-        target[treated] = 1 / treated.size
-        fit = problem.fit(target, donors)
-        found = jackknife_uncertainty(panel.outcomes, fit, treated, donors)
-        if not found.std_error > 0:
+        treated = np.ones(units, dtype=bool)
+        treated[donors] = False
+        faked = replace(panel, treated=treated, n_pre=length - span)
+        study = make_study(faked, {"conf_level": conf_level})
+        build = demeaned_build(faked.default_block(), "exact")
+        analysis = study.analyse(build, every_placebo=False)
+        known = analysis.uncertainty
+        if not known.std_error > 0:
             continue
-        errors.append(fit.effect)
-        variances.append(found.std_error**2)
-        dfs.append(found.df)
-        held += abs(fit.effect) <= critical_value(conf_level, found.df) * found.std_error
-    std_error = math.sqrt(float(np.mean(variances))) if variances else math.nan
-    df = float(np.median(dfs)) if dfs else math.nan
+        effect = analysis.fit.effect
+        errors.append(effect)
+        found.append((known.std_error, known.sampling_error, known.df))
+        held += abs(effect) <= critical_value(conf_level, known.df) * known.std_error
+    std_error, spread, df = np.array(found).T if found else np.full((3, 1), math.nan)
     return {
         "pinned": lots[0].size,
         "periods": span,
-        "std_error": std_error,
-        "df": df,
-        "smallest_effect": smallest_effect(std_error, conf_level, df),
+        "std_error": math.sqrt(float(np.mean(std_error**2))),
+        "df": float(np.median(df)),
+        "smallest_effect": effect_with_power(std_error, spread, df, conf_level),
         "rmse": float(np.sqrt(np.mean(np.square(errors)))) if errors else math.nan,
         "coverage": held / len(errors) if errors else math.nan,
     }
+
+
+def effect_with_power(
+    std_error: np.ndarray, spread: np.ndarray, df: np.ndarray, conf_level: float
+) -> float:
+    """The effect that intervals of these sizes leave zero out for, four times in five.
+
+    Lots differ in their standard errors, so that the powers are averaged and not the errors; the
+    interval may allow for more (``std_error``) than estimates stray (``spread``).
+    """
+    if not (std_error > 0).all():
+        return math.nan
+    reach = np.array([critical_value(conf_level, d) for d in df]) * std_error
+
+    def missing(effect: float) -> float:
+        return float(special.stdtr(df, (effect - reach) / spread).mean()) - POWER
+
+    top = float((reach + 10 * spread).max())
+    return float(optimize.brentq(missing, 0.0, top, xtol=1e-6 * top))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from noholdout_shared.errors import DataError, DesignError
+from noholdout_shared.inference import smallest_effect
 from noholdout_synthetic_control.kernels.fits import demeaned_problem
 from noholdout_synthetic_control.kernels.noise import own_noise
-from noholdout_synthetic_control.plan import plan
+from noholdout_synthetic_control.plan import effect_with_power, plan
 from synthetic_control.worlds import COLUMNS, factor_panel, panel_frame
 from typer.testing import CliRunner
 
@@ -81,3 +82,14 @@ def test_bad_requests(change: dict, error: type[Exception], message: str) -> Non
     frame = panel_frame(factor_panel(1, units=12, n_pre=60, n_post=0))
     with pytest.raises(error, match=message):
         plan(frame, **COLUMNS, **change)
+
+
+def test_equal_errors_give_blooms_smallest_effect_and_unequal_ones_more() -> None:
+    same, df = np.full(5, 2.0), np.full(5, 12.0)
+    assert effect_with_power(same, same, df, 0.95) == pytest.approx(smallest_effect(2.0, 0.95, 12))
+    # The same mean square, but every other lot has most of it: 80% on average needs more.
+    unequal = np.sqrt([1.0, 7.0])
+    assert effect_with_power(unequal, unequal, df[:2], 0.95) > smallest_effect(2.0, 0.95, 12)
+    # An interval that allows for a bias of two as well is left later.
+    wider = np.sqrt(same**2 + 4)
+    assert effect_with_power(wider, same, df, 0.95) > 1.2 * smallest_effect(2.0, 0.95, 12)
