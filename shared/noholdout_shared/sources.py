@@ -206,7 +206,8 @@ def _no_driver(address: str, error: ImportError) -> DataError:
     scheme = address.partition("://")[0]
     extra = {"postgresql": "postgres"}.get(scheme, scheme)
     return DataError(
-        f"Reading from {scheme}:// needs a driver that isn't installed ({error}).",
+        f"Reading from {scheme}:// needs a driver that isn't installed "
+        f"({str(error).splitlines()[0]}).",
         "",
         f"Type: pip install 'ibis-framework[{extra}]>=12,<13'",
     )

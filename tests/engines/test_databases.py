@@ -62,3 +62,8 @@ def test_refusals_name_the_problem(url: str, opt_in: Case, ending: str, message:
 def test_a_server_that_is_not_there_is_a_data_error(opt_in: Case) -> None:
     with pytest.raises(DataError, match="No connection"):
         front_function(opt_in.method)("postgres://nobody@127.0.0.1:1/x#users", **opt_in.arguments)
+
+
+def test_a_missing_driver_names_the_line_that_installs_it(opt_in: Case) -> None:
+    with pytest.raises(DataError, match=r"pip install 'ibis-framework\[bigquery\]>=12,<13'"):
+        front_function(opt_in.method)("bigquery://project/dataset#users", **opt_in.arguments)
