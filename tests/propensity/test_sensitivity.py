@@ -174,3 +174,12 @@ def test_the_audit_abstains_without_overlap() -> None:
     frame.loc[frame["tier"] == "heavy", "d"] = 1
     page = audit_page(estimate(frame, audit=True, **COLUMNS))
     assert "No answer" in page and "All estimators" not in page
+
+
+def test_a_covariate_that_explains_the_outcome_exactly() -> None:
+    frame = simulate(500)
+    frame["y"] = 2 * frame["d"] + frame["a"]
+    answer = estimate(frame, outcome="y", treatment="d", covariates=["a", "b"], audit=True)
+    assert answer.estimate == pytest.approx(2)
+    assert "a" not in set(answer.tables["sensitivity"]["covariate"])
+    assert answer.settings["robustness_value"] == 1.0

@@ -121,10 +121,13 @@ def fit_score(
     likelihood = float("nan")
     converged = stuck = False
     steps = 0
-    for _ in range(MAX_STEPS):
-        _, _, residual, curvature = link_terms(index, treated, link)
+    while True:
+        score, slope, residual, curvature = link_terms(index, treated, link)
+        hessian = _hessian(design, curvature, weights)
+        if stuck or steps == MAX_STEPS:
+            break
         gradient = design.T @ (residual if weights is None else residual * weights)
-        step = _solve(_hessian(design, curvature, weights), gradient)
+        step = _solve(hessian, gradient)
         if step is None:
             stuck = True
             break
@@ -138,19 +141,15 @@ def fit_score(
         coefficients, index, likelihood = _line_search(
             design, treated, weights, link, coefficients, index, step, likelihood
         )
-        if decrement < 1e-13 and np.abs(step).max() > 0.1:
-            # The likelihood is at its supremum while the coefficients still run away.
-            stuck = True
-            break
-    score, slope, residual, curvature = link_terms(index, treated, link)
+        # Then the likelihood is at its supremum while the coefficients still run away.
+        stuck = decrement < 1e-13 and bool(np.abs(step).max() > 0.1)
     extreme = float(np.abs(index).max()) > (LARGE_INDEX if link == "logit" else 6.0)
-    bread = invert(_hessian(design, curvature, weights))
     return ScoreFit(
         coefficients=coefficients,
         score=score,
         slope=slope,
         residual=residual,
-        bread=bread,
+        bread=invert(hessian),
         converged=converged,
         separated=not converged and (stuck or extreme),
         steps=steps,

@@ -21,8 +21,10 @@ class LinearEffect:
 
     @property
     def t(self) -> float:
-        """Estimate over standard error."""
-        return self.estimate / self.std_error
+        """Estimate over standard error; infinite where the regression explains everything."""
+        if self.std_error > 0:
+            return self.estimate / self.std_error
+        return math.copysign(math.inf, self.estimate) if self.estimate else 0.0
 
 
 def residual_sum(gram: np.ndarray, cross: np.ndarray, square: float) -> tuple[float, int]:
@@ -63,6 +65,8 @@ def robustness_value(effect: LinearEffect, level: float | None = None) -> float:
     equations 20 and 21).
     """
     f = abs(effect.t) / math.sqrt(effect.df)
+    if math.isinf(f):
+        return 1.0
     if level is not None:
         df = effect.df - 1
         f -= float(special.stdtrit(df, 0.5 + level / 2)) / math.sqrt(df)
@@ -116,9 +120,12 @@ def benchmark_strength(
     """A confounder k times as strong as a covariate with these partial R2s.
 
     Cinelli and Hazlett (2020), equations 51 and 53 of the supplement; ``None`` when such a
-    confounder can't exist beside the covariate.
+    confounder can't exist beside the covariate, or the covariate explains everything.
     """
-    if r2_treatment >= 1 or k * r2_treatment >= 1 - r2_treatment:
+    everything = 1 - 1e-12  # beyond it a share is 1 but for rounding
+    if r2_treatment >= everything or k * r2_treatment >= 1 - r2_treatment:
+        return None
+    if r2_outcome >= everything:
         return None
     with_treatment = k * r2_treatment / (1 - r2_treatment)
     shared = k * r2_treatment**2 / ((1 - k * r2_treatment) * (1 - r2_treatment))
