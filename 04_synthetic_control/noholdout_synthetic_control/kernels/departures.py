@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-MEDIAN_CHI2 = 0.4549364  # of one degree of freedom
+QUANTILES = np.array([0.5, 0.8, 0.9])
+CHI2 = np.array([0.4549, 1.6424, 2.7055])  # those quantiles, one degree of freedom
 PRIOR_UNITS = 10  # units that count as straying as learned, beside those seen
 MULTIPLES = np.exp(np.linspace(-2.0, 4.0, 13))
 SPREADS = (0.5, 1.0, 1.5, 2.0)  # of the log multiples over units
@@ -171,8 +172,8 @@ class Evidence:
 def common_stray(squared: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """By how much units stray more than learned by each day, at least one, shape ``(T,)``.
 
-    Squares that should average one: their median over units, so that some who left don't matter,
-    averaged over the days of change, of which one alone would be noise.
+    Squares that should average one: their quantiles over units up to 0.9, so that some who left
+    don't matter, averaged over the days of change, of which one alone would be noise.
 
     Parameters
     ----------
@@ -186,8 +187,8 @@ def common_stray(squared: np.ndarray, seen: np.ndarray) -> np.ndarray:
     units = np.isfinite(squared[:, :, 0]).sum(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a day on which nobody reports
-        median = np.nan_to_num(np.nanmedian(squared, axis=0)) / MEDIAN_CHI2
-    ratio = np.where(seen, median, 0.0).sum(axis=1) / seen.sum(axis=1)
+        found = np.nan_to_num(np.nanquantile(squared, QUANTILES, axis=0)) / CHI2[:, None, None]
+    ratio = (np.where(seen, found, 0.0).sum(axis=2) / seen.sum(axis=1)).max(axis=0)
     return np.asarray(np.maximum((PRIOR_UNITS + units * ratio) / (PRIOR_UNITS + units), 1.0))
 
 
