@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,10 @@ NO_ANTICIPATION = "Nobody behaved differently before the launch because it was c
 TODO_TRENDS = (
     "Groups that drifted apart already would have differed without a launch too: compare with "
     "groups that moved alike, or adjust for what made them drift."
+)
+TODO_ANTICIPATION = (
+    "The estimate takes that period as untouched. If people knew of the launch, use "
+    "--anticipation 1 (or more) to start the comparison earlier."
 )
 LEVEL = 0.05
 POWERS = (0.5, 0.8)
@@ -192,37 +196,58 @@ def _with_power(check: HypothesisCheck, power: pd.DataFrame, context: Context) -
     return replace(check, found=f"{check.found}{text}.")
 
 
-def _single(
-    data: Moments, gaps: Linear, weights: np.ndarray, errors: Errors
-) -> tuple[float, float, float]:
-    """Estimate, t and p-value of one combination of leads."""
+def _by_t(
+    data: Moments,
+    gaps: Linear,
+    errors: Errors,
+    weights: np.ndarray,
+    *,
+    name: str,
+    assumption: str,
+    bias: float,
+    todo: str,
+    found: Callable[[float, str], str],
+) -> _Test | None:
+    """A t test of one combination of gaps; ``bias`` is the estimate's for each unit of it.
+
+    ``found`` says what was found, given the value and its p-value in words.
+    """
     one = gaps.combine(weights)
     se, df = std_errors(data, one, errors)
     value = float(one.value[0])
     t = value / float(se[0])
-    return value, t, two_sided_p(t, float(df[0]))
+    p_value = two_sided_p(t, float(df[0]))
+    if np.isnan(p_value):
+        return None
+    check = HypothesisCheck(
+        name=name,
+        assumption=assumption,
+        statistic=t,
+        p_value=p_value,
+        bias=bias * value,
+        found=found(value, p_text(p_value)),
+        todo=todo,
+    )
+    return _Test(check, weights)
 
 
 def _slope(
     data: Moments, leads: Leads, gaps: Linear, errors: Errors, context: Context
 ) -> _Test | None:
-    weights = slope_weights(leads)
-    value, t, p_value = _single(data, gaps, weights, errors)
-    if np.isnan(p_value):
-        return None
-    check = HypothesisCheck(
+    return _by_t(
+        data,
+        gaps,
+        errors,
+        slope_weights(leads),
         name="pre_trend_slope",
         assumption=TRENDS,
-        statistic=t,
-        p_value=p_value,
-        bias=value * context.reach,
-        found=(
-            f"Before the launch the gap moved by {context.text(value)} a period ({p_text(p_value)})"
-            f"; that drift would bias the estimate by {context.text(value * context.reach)}."
-        ),
+        bias=context.reach,
         todo=TODO_TRENDS,
+        found=lambda value, p: (
+            f"Before the launch the gap moved by {context.text(value)} a period ({p}); that drift "
+            f"would bias the estimate by {context.text(value * context.reach)}."
+        ),
     )
-    return _Test(check, weights)
 
 
 def _bins(
@@ -262,22 +287,21 @@ def _placebo(
     made = placebo_weights(leads)
     if made is None:
         return None
-    value, t, p_value = _single(data, gaps, made[0], errors)
-    if np.isnan(p_value):
-        return None
-    check = HypothesisCheck(
+    weights, lag = made
+    return _by_t(
+        data,
+        gaps,
+        errors,
+        weights,
         name="placebo",
         assumption=TRENDS,
-        statistic=t,
-        p_value=p_value,
-        bias=value,
-        found=(
-            f"A launch pretended {made[1]} periods early 'finds' {context.text(value)} "
-            f"({p_text(p_value)}), where nothing was launched."
-        ),
+        bias=1.0,
         todo=TODO_TRENDS,
+        found=lambda value, p: (
+            f"A launch pretended {lag} periods early 'finds' {context.text(value)} ({p}), where "
+            "nothing was launched."
+        ),
     )
-    return _Test(check, made[0])
 
 
 def _anticipation(
@@ -286,22 +310,17 @@ def _anticipation(
     weights = anticipation_weights(leads)
     if weights is None:
         return None
-    value, t, p_value = _single(data, gaps, weights, errors)
-    if np.isnan(p_value):
-        return None
-    check = HypothesisCheck(
+    return _by_t(
+        data,
+        gaps,
+        errors,
+        weights,
         name="anticipation",
         assumption=NO_ANTICIPATION,
-        statistic=t,
-        p_value=p_value,
-        bias=-value,
-        found=(
+        bias=-1.0,
+        todo=TODO_ANTICIPATION,
+        found=lambda value, p: (
             f"In the last period before the launch the gap was {context.text(value)} away from the "
-            f"three before it ({p_text(p_value)})."
-        ),
-        todo=(
-            "The estimate takes that period as untouched. If people knew of the launch, use "
-            "--anticipation 1 (or more) to start the comparison earlier."
+            f"three before it ({p})."
         ),
     )
-    return _Test(check, weights)
