@@ -35,7 +35,8 @@ CLASSES = {
 COLUMN_ROLES = (
     "outcome", "treatment", "unit", "time", "first_treated", "running", "cluster", "weights",
     "covariates", "features", "outcome_covariates", "other_rules", "costs", "cost", "guardrails",
-    "slices", "propensity", "predictors", "current",
+    "slices", "propensity", "predictors", "current", "composition", "negative_controls", "exact",
+    "scores", "trained_on",
 )  # fmt: skip
 DEFAULT_REPLICATIONS = 50
 SIZES = (0.5, 1.0, 1.5)  # of the smallest effect that the estimate says it could find
@@ -164,6 +165,7 @@ def calibrate(
         raise DataError(f"replications is {replications}.", "", "Use 2 or more.")
     if effects is not None and not np.isfinite(list(effects)).all():
         raise DataError(f"The effects are {list(effects)}.", "", "Give finite numbers.")
+    _refuse_what_cannot_be_planted(method, arguments)
     seed, jobs = int(arguments.pop("seed", 0)), int(arguments.pop("jobs", 1))
     front = importlib.import_module(f"noholdout_{method}").estimate
     frame = _rows(data, arguments)
@@ -181,13 +183,36 @@ def calibrate(
     return calibration.attach(estimate), calibration
 
 
+def _refuse_what_cannot_be_planted(method: str, arguments: Mapping[str, Any]) -> None:
+    outcome = arguments.get("outcome")
+    several = isinstance(outcome, (list, tuple)) and len(outcome) > 1
+    timing = "a drawn opt-in has no time of its own"
+    refused = {
+        "covariate_times": (True, timing),
+        "treatment_time": (True, timing),
+        "pre_values": (True, timing),
+        "denominator": (True, "an effect is planted into one column, not into a ratio of two"),
+        "rollout_log": (True, "a placebo moves a launch, and a log's other changes stay"),
+        "first_treated": (method == "synthetic_control", "a placebo moves one launch, not several"),
+        "outcome": (several, "an effect is planted into one outcome at a time"),
+    }
+    for name, (holds, reason) in refused.items():
+        if holds and arguments.get(name):
+            flag = name.replace("_", "-")
+            raise DataError(
+                f"calibrate can't work with --{flag} {arguments[name]} here.",
+                f"The truth must be known: {reason}.",
+                "Name one outcome." if name == "outcome" else f"Leave --{flag} out.",
+            )
+
+
 def _rows(data: Any, arguments: Mapping[str, Any]) -> pd.DataFrame:
     names: list[str] = []
     for role in COLUMN_ROLES:
         value = arguments.get(role)
         names += [value] if isinstance(value, str) else []
         names += list(value) if isinstance(value, (list, tuple)) else []
-    empty = [arguments["first_treated"]] if "first_treated" in arguments else []
+    empty = [name] if (name := arguments.get("first_treated")) else []
     missing = arguments.get("missing", "refuse")
     return read_rows(data, names, missing=missing, may_be_empty=empty).frame
 

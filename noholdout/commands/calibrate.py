@@ -72,6 +72,8 @@ def _parse(method: str, data: str, flags: list[str]) -> tuple[str, dict[str, Any
 
 def _as_argument(value: Any, parameter: inspect.Parameter) -> Any:
     kind = str(parameter.annotation)
+    if "str | Sequence[str]" in kind:
+        return named[0] if len(named := opt.columns(value)) == 1 else named
     if "Sequence[str]" in kind:
         return opt.columns(value) or (None if parameter.default is None else [])
     if "float | str" in kind and isinstance(value, str):

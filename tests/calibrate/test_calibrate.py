@@ -170,11 +170,35 @@ def test_processes_do_not_change_the_result(asked: Any) -> None:
         ({"unit": None}, DataError, "Neither a unit nor a cluster"),
         ({"replications": 1}, DataError, "replications is 1"),
         ({"effects": [math.inf]}, DataError, "finite"),
+        ({"denominator": "time"}, DataError, "--denominator time here.*a ratio of two"),
+        ({"rollout_log": "log.csv"}, DataError, "--rollout-log log.csv here"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(change: Any, error: Any, said: str) -> None:
     with pytest.raises(error, match=said):
         calibrate("did", panel(), **{"replications": 2, **PANEL, **change})
+
+
+def test_one_metric_and_one_launch_are_calibrated_at_a_time(asked: Any) -> None:
+    frame, arguments = asked["synthetic_control"]
+    for change in ({"outcome": ["tasks", "cost_usd"]}, {"first_treated": "upgraded"}):
+        with pytest.raises(DataError, match=r"calibrate can't work with"):
+            calibrate("synthetic_control", frame, replications=2, **{**arguments, **change})
+
+
+def test_the_command_takes_one_outcome_of_a_global_launch(tmp_path: Any, asked: Any) -> None:
+    from noholdout.cli import app
+
+    frame, names = asked["synthetic_control"]
+    file = tmp_path / "telemetry.csv"
+    frame.to_csv(file, index=False)
+    flags = [part for unit in names["treated"] for part in ("--treated", unit)]
+    for name in ("outcome", "unit", "time", "start"):
+        flags += [f"--{name}", str(names[name])]
+    command = ["calibrate", "synthetic-control", str(file), *flags, "--replications", "2"]
+    done = CliRunner().invoke(app, [*command, "--effects", "0.05", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["calibration"]["n_placebos"] == 2
 
 
 def test_too_few_early_periods_are_refused() -> None:
