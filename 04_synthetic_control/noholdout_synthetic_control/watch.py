@@ -218,6 +218,12 @@ def learned_wander(
     before = panel.outcomes[:, : panel.n_pre]
     block = panel.block if half // panel.block >= 2 else 1
     gaps, loading, variance = twin_gaps(before, half, noise, donors, block)
+    if np.abs(gaps).max() <= 1e-9 * np.abs(before).max():
+        raise DesignError(
+            f"No unit strays from its twin in the {panel.n_pre} periods of history.",
+            "How far is usual is learned there; where nothing moves, no limit can be set.",
+            "Check that the outcome was logged then, or start the watch later.",
+        )
     return fit_wander(gaps, loading, variance)
 
 

@@ -236,6 +236,13 @@ def test_bad_requests(change: dict[str, Any], error: type[Exception], message: s
         monitor(panel_frame(calm_panel(10)), **asked)
 
 
+def test_a_history_in_which_nothing_moves_is_refused() -> None:
+    outcomes = np.zeros((12, 110))
+    outcomes[:, 70:] = 1.0
+    with pytest.raises(DesignError, match="No unit strays from its twin in the 60 periods"):
+        looked(outcomes)
+
+
 def test_missing_days_are_refused_or_counted() -> None:
     frame = panel_frame(calm_panel(11))
     holes = frame[~((frame["unit"] == "u02") & (frame["time"] == 20))]
