@@ -128,6 +128,20 @@ def one_region_case() -> Case:
     return Case("synthetic_control", telemetry, arguments)
 
 
+@cache
+def user_rows_case() -> Case:
+    """Synthetic control on three rows a workspace and day, for what needs user rows."""
+    here = case("synthetic_control")
+    rows = pd.concat(
+        [
+            here.frame.assign(task_completion_rate=here.frame["task_completion_rate"] + shift)
+            for shift in (-0.02, 0.0, 0.02)
+        ],
+        ignore_index=True,
+    )
+    return Case("synthetic_control", rows, {**here.arguments, "cell_mean": True})
+
+
 def _synthetic_control(telemetry: pd.DataFrame) -> Case:
     upgraded = telemetry[telemetry["upgraded"] == 1]
     donors = sorted(set(telemetry["workspace_id"]) - set(upgraded["workspace_id"]))

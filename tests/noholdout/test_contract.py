@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from method_cases import METHODS, Case, case, front_function, one_region_case
+from method_cases import METHODS, Case, case, front_function, one_region_case, user_rows_case
 from noholdout_shared.errors import DataError
 from noholdout_shared.estimate import Estimate
 from typer.testing import CliRunner
@@ -231,7 +231,8 @@ def inferences() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "inference"), inferences())
 def test_jobs_do_not_change_the_result(method: str, inference: str) -> None:
-    here = one_region_case() if inference == "placebo-regions" else case(method)
+    special = {"placebo-regions": one_region_case, "user-bootstrap": user_rows_case}
+    here = special[inference]() if inference in special else case(method)
     arguments: dict[str, Any] = {"inference": inference, "seed": 5}
     try:
         one = here.run(**arguments, replicates=60)
