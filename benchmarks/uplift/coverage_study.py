@@ -16,6 +16,12 @@ default, X, on least squares (where it equals the T-learner) and on boosting (th
 are asked to hold the whole curve, from 5% of the users on.
 
     python benchmarks/uplift/coverage_study.py --replications 1000 --seed 1
+
+``uplift_coverage_boosting.csv`` is a first part of it, and ``uplift_coverage.csv`` still an earlier
+run on least squares: 500 replications, with one family of bounds for both rivals of a policy.
+
+    python benchmarks/uplift/coverage_study.py --models boosting --cells none,sleeping-dogs \
+        --replications 200 --seed 1 --out benchmarks/results/uplift_coverage_boosting.csv
 """
 
 from __future__ import annotations
