@@ -59,11 +59,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replications", type=int, default=250)
     parser.add_argument("--seed", type=int, default=30_001)
+    parser.add_argument("--cells", type=int, default=len(CELLS), help="the first so many")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default="benchmarks/results/did_checks.csv")
     args = parser.parse_args()
     rows = []
-    for scenario, severity in CELLS:
+    for scenario, severity in CELLS[: args.cells]:
         work = [(scenario, severity, args.seed + i) for i in range(args.replications)]
         runs = pd.DataFrame(run_parallel(one, work, jobs=args.jobs, label=scenario))
         means = runs.astype(float).mean().round(4).to_dict()

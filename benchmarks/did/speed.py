@@ -4,15 +4,12 @@
 
 100,000 units x 10 periods, four waves and a never-treated group. Without diff-diff installed only
 our own times are measured. Memory is the peak of traced allocations above the input, in one run
-of its own (``peak_over_input``), and the process's peak resident memory above what it held before
-(``rss_over_input``, Linux only); the input is its four columns. pyfixest is the rival for two-way
-fixed effects.
+of its own; the input is its four columns. pyfixest is the rival for two-way fixed effects.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib.util
 import time
 import tracemalloc
@@ -116,23 +113,6 @@ def peak(run: Callable[[pd.DataFrame], Any], data: pd.DataFrame) -> float:
     return float(top)
 
 
-def resident_peak(run: Callable[[pd.DataFrame], Any], data: pd.DataFrame) -> float:
-    """Peak of the resident memory during the run above that before it, in bytes; Linux only."""
-    gc.collect()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return float("nan")
-    before = _status("VmRSS")
-    run(data)
-    return _status("VmHWM") - before
-
-
-def _status(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024.0 * float(next(x for x in lines if x.startswith(name)).split()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, default=100_000)
@@ -168,7 +148,6 @@ def main() -> None:
                         float(np.median(times[who]) / np.median(times["noholdout"])), 2
                     ),
                     "peak_over_input": round(peak(run, data) / size, 2),
-                    "rss_over_input": round(resident_peak(run, data) / size, 2),
                     "rounds": args.rounds,
                 }
             )
