@@ -1,6 +1,6 @@
 """What the fits cost: weights, every placebo, synthetic difference-in-differences, bootstrap.
 
-    OMP_NUM_THREADS=1 python benchmarks/synthetic_control/speed.py
+    OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1 python benchmarks/synthetic_control/speed.py --runs 3
 
 CPU seconds (medians over the runs after a warm-up, one BLAS thread), ours and the rivals' in turn
 on the same panel in the same process. Rivals come with the extra ``peers`` and are left out where
