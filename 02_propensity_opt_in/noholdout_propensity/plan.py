@@ -24,9 +24,10 @@ from noholdout_shared.jsonable import jsonable
 from noholdout_shared.render import effect_text
 from scipy import special
 
+from noholdout_propensity.columns import with_constant
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import ESTIMANDS, with_constant
+from noholdout_propensity.problem import ESTIMANDS
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from noholdout_shared.input import (
     resolve_replicates,
 )
 
+from noholdout_propensity.columns import balance_columns, joined, with_constant
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums
 from noholdout_propensity.kernels.weighting import Estimand
 
@@ -367,43 +368,3 @@ def is_share(values: np.ndarray, below: np.ndarray | None) -> bool:
         return is_proportion(values)
     counts = all(bool((column == np.round(column)).all()) for column in (values, below))
     return counts and bool((values >= 0).all() and (values <= below).all())
-
-
-def joined(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
-    """One code for each combination of the columns' values, shape ``(n,)``."""
-    if not columns:
-        return None
-    each = np.column_stack([codes(frame, column)[0] for column in columns])
-    return np.unique(each, axis=0, return_inverse=True)[1].ravel()
-
-
-def with_constant(values: np.ndarray) -> np.ndarray:
-    """A constant and the columns at mean 0 and variance 1: the estimates don't depend on units."""
-    design = np.empty((values.shape[0], values.shape[1] + 1), order="F")
-    design[:, 0] = 1.0
-    for j, column in enumerate(values.T, start=1):
-        spread = float(column.std())
-        np.subtract(column, column.mean(), out=design[:, j])
-        design[:, j] /= spread if spread > 0 else 1.0
-    return design
-
-
-def balance_columns(
-    frame: pd.DataFrame, covariates: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Every covariate for the balance table: all levels of a category, nothing dropped."""
-    blocks: list[np.ndarray] = []
-    names: list[str] = []
-    for covariate in covariates:
-        matrix = design_matrix(frame, [covariate], drop_collinear=False)
-        if matrix.settings["indicators"] and frame[covariate].dtype != bool:
-            coded, labels = pd.factorize(frame[covariate].astype(str), sort=True)
-            blocks.extend((coded == level).astype(float) for level in range(len(labels)))
-            names.extend(f"{covariate}={label}" for label in labels)
-        else:
-            blocks.extend(matrix.values.T)
-            names.extend(matrix.names)
-    values = np.empty((len(frame), len(blocks)), order="F")
-    for j, block in enumerate(blocks):
-        values[:, j] = block
-    return values, tuple(names)
