@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.errors import DataError
 from noholdout_shared.inference import interval
 
 from noholdout_propensity.checks import Evidence, run_checks
@@ -122,7 +123,13 @@ def _uncertainty(problem: Problem, fit: Fit) -> Uncertainty:
             math.nan, math.inf, "undefined: no score exists where arms are separated"
         )
     draws = problem.options.replicates
-    if draws is not None and fit.replicate is not None:
+    if draws is not None:
+        if fit.replicate is None:
+            raise DataError(
+                "A bootstrap was asked of an estimator that isn't refitted in replicates.",
+                "Its standard error stacks the equations of the score and of the outcome models.",
+                "Use --inference analytic, or leave --outcome-fit out.",
+            )
         return bootstrap(problem, fit.replicate, draws, problem.options.seed, problem.options.jobs)
     return spread_of(problem, fit)
 

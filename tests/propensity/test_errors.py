@@ -9,6 +9,7 @@ from noholdout_shared.errors import DataError, DesignError
 from propensity.samples import simulate
 
 COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["a", "b"]}
+WEIGHTED_BOOTSTRAP = {"outcome_fit": "weighted", "inference": "bootstrap"}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,8 @@ COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["a", "b"]}
         ({}, {"estimator": "matching", "caliper": -1.0}, DataError, "caliper is -1"),
         ({}, {"replicates": 100}, DataError, "draws nothing"),
         ({}, {"inference": "bootstrap", "replicates": 3}, DataError, "replicates is 3"),
+        ({}, WEIGHTED_BOOTSTRAP, DataError, "isn't refitted in replicates"),
+        ({}, WEIGHTED_BOOTSTRAP | {"estimator": "regression"}, DataError, "isn't refitted"),
         ({}, {"conf_level": 95}, DataError, "conf_level is 95"),
         ({"c": 1}, {"cluster": "c"}, DesignError, "1 cluster"),
         ({"w": -1.0}, {"weights": "w"}, DataError, "negative values"),
