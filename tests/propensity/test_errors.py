@@ -36,7 +36,7 @@ WEIGHTED_BOOTSTRAP = {"outcome_fit": "weighted", "inference": "bootstrap"}
         ({}, {"estimator": "matching", "caliper": -1.0}, DataError, "caliper is -1"),
         ({}, {"replicates": 100}, DataError, "draws nothing"),
         ({}, {"inference": "bootstrap", "replicates": 3}, DataError, "replicates is 3"),
-        ({}, WEIGHTED_BOOTSTRAP, DataError, "isn't refitted in replicates"),
+        ({}, WEIGHTED_BOOTSTRAP | {"folds": 1}, DataError, "isn't refitted in replicates"),
         ({}, WEIGHTED_BOOTSTRAP | {"estimator": "regression"}, DataError, "isn't refitted"),
         ({}, {"conf_level": 95}, DataError, "conf_level is 95"),
         ({"c": 1}, {"cluster": "c"}, DesignError, "1 cluster"),

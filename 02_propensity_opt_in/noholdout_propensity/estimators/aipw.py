@@ -21,7 +21,8 @@ from noholdout_propensity.estimators.common import (
 )
 from noholdout_propensity.estimators.ipw import refit
 from noholdout_propensity.estimators.models import check_models, cross_fit_models
-from noholdout_propensity.estimators.regression import OutcomeFit, require_full_rank
+from noholdout_propensity.estimators.regression import OutcomeFit
+from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
 from noholdout_propensity.kernels.doubly_robust import (
     Nuisance,
     arm_fits,
@@ -34,7 +35,6 @@ from noholdout_propensity.kernels.doubly_robust import (
 from noholdout_propensity.kernels.outcome import LinearFit
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
 from noholdout_propensity.kernels.sums import Design
-from noholdout_propensity.kernels.weighted_outcome import weighted_augmented_effect
 from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
@@ -251,38 +251,6 @@ def fit_aipw(
             "augmentation": augmentation,
             **said,
         },
-    )
-
-
-def fit_weighted_aipw(
-    problem: Problem, score_fit: ScoreFit, link: Score, folds: int, trim: Trim | None
-) -> Fit:
-    """AIPW with outcome models weighted by ``(1 - e) / e^2``."""
-    if problem.estimand != "ate" or folds != 1 or trim is not None:
-        raise DesignError(
-            f"outcome_fit='weighted' was asked with estimand {problem.estimand!r}, {folds} folds"
-            + (f" and trim {trim!r}." if trim else "."),
-            "Its weights are derived for the effect on everyone, both models fitted on all rows.",
-            "Use --estimand ate --folds 1, or estimator regression with --outcome-fit weighted.",
-        )
-    y, treated, rows = problem.outcome, problem.treated, problem.sampling
-    effect, rank = weighted_augmented_effect(
-        y, treated, problem.score_design, problem.outcome_design, score_fit, rows
-    )
-    require_full_rank(rank, problem.outcome_design.shape[1])
-    tilt = tilting(score_fit.score, score_fit.slope, treated, problem.estimand)
-    return Fit(
-        estimator="aipw",
-        title="AIPW on weighted outcome models",
-        estimate=effect.estimate,
-        weights=own_weights(tilt, treated, rows),
-        mean_treated=effect.mean_treated,
-        mean_control=effect.mean_control,
-        score=score_fit.score,
-        influence=effect.influence,
-        source="stacked estimating equations with both estimated models",
-        adjusts_outcome=True,
-        settings={"score": link, "outcome_model": "linear per arm, weighted", "folds": folds},
     )
 
 
