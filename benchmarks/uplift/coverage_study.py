@@ -15,13 +15,7 @@ misses the range [0.93, 0.97] when its 99.9% Monte Carlo interval excludes it. T
 default, X, on least squares (where it equals the T-learner) and on boosting (the default). Bands
 are asked to hold the whole curve, from 5% of the users on.
 
-    python benchmarks/uplift/coverage_study.py --replications 1000 --seed 1
-
-Two parts of it stand beside it, and ``uplift_coverage.csv`` is still an earlier run on least
-squares: 500 replications, with one family of bounds for both rivals of a policy.
-
-    python benchmarks/uplift/coverage_study.py --models linear --cells none \
-        --replications 1000 --seed 1 --out benchmarks/results/uplift_coverage_linear.csv
+    python benchmarks/uplift/coverage_study.py --models linear --replications 1000 --seed 1
     python benchmarks/uplift/coverage_study.py --models boosting --cells none,sleeping-dogs \
         --replications 200 --seed 1 --out benchmarks/results/uplift_coverage_boosting.csv
 """
