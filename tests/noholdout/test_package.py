@@ -53,7 +53,7 @@ def test_the_wheel_holds_every_package_and_its_data(wheel: Path) -> None:
 def test_requirements_are_the_runtime_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = (ROOT / "requirements.txt").read_text("utf-8").split()
-    assert lines == [*project["dependencies"], "-e", "."]
+    assert lines == [*project["dependencies"], "-e", ".[engines]"]
 
 
 @pytest.mark.slow
