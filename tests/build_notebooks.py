@@ -62,6 +62,9 @@ def build(method: str) -> Path:
     )
     client.extra_arguments = ["--log-level=ERROR"]
     client.execute()
+    for cell in notebook.cells:  # progress appears on slow machines only
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     nbformat.validate(notebook)
     path = notebook_of(method)
