@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_synthetic_control import estimate
-from noholdout_synthetic_control.inference import rank_p, rmspe_ratio
+from noholdout_synthetic_control.inference import jackknife_uncertainty, rank_p, rmspe_ratio
+from noholdout_synthetic_control.kernels.fits import Fit
 from scipy import stats
 from scipy.optimize import minimize
 from synthetic_control.worlds import COLUMNS, factor_panel, launch_frame, panel_frame
@@ -101,6 +102,26 @@ def test_one_effective_donor_leaves_the_jackknife_undefined() -> None:
     assert math.isnan(found.std_error)
     assert "undefined" in found.inference
     assert found.verdict == "do-not-use"
+
+
+def test_below_one_degree_of_freedom_there_is_no_interval() -> None:
+    """Weights 0.99 and 0.01 are 1.02 effective donors: t(0.02) would say plus or minus 1e13."""
+    rng = np.random.default_rng(1)
+    outcomes = rng.normal(0, 1, (6, 12))
+    outcomes[4] += np.where(np.arange(12) < 8, 0.0, 40.0)  # the donors' part leads the variance
+    before = np.full(8, 1 / 8)
+    found = [
+        jackknife_uncertainty(
+            outcomes,
+            Fit(np.array(weights), before, np.zeros(12), 0.0, 0.0),
+            np.arange(4),
+            np.array([4, 5]),
+        )
+        for weights in ([0.99, 0.01], [0.5, 0.5])
+    ]
+    assert math.isnan(found[0].std_error)
+    assert "one donor carries nearly all the weight (1.0 effective)" in found[0].label
+    assert math.isfinite(found[1].std_error)
 
 
 def test_bootstrap_is_reproducible_and_narrower() -> None:

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from noholdout_synthetic_control.inference.placebos import Placebos
-from noholdout_synthetic_control.inference.resampling import side_variance
+from noholdout_synthetic_control.inference.resampling import (
+    LEAST_DF,
+    ONE_DONOR,
+    side_variance,
+)
 from noholdout_synthetic_control.inference.uncertainty import Uncertainty
 from noholdout_synthetic_control.kernels.fits import Fit
 
@@ -138,6 +142,8 @@ def average_jackknife(
         reason = "undefined: a jackknife needs two units in every cohort and two donors"
         return Uncertainty(math.nan, math.nan, reason, np.empty(0))
     df = total**2 / sum(variance**2 / size for variance, size in parts)
+    if df < LEAST_DF:
+        return Uncertainty(math.nan, math.nan, ONE_DONOR.format(1 / squared), np.empty(0))
     count = sum(c.treated.size for c in cohorts) + moves.size
     return Uncertainty(
         math.sqrt(total), df, f"jackknife over {count} units, t({df:.1f})", np.empty(0)

@@ -9,6 +9,12 @@ import numpy as np
 from noholdout_synthetic_control.inference.uncertainty import Uncertainty
 from noholdout_synthetic_control.kernels.fits import Fit, Problem
 
+LEAST_DF = 1.0
+ONE_DONOR = (
+    "undefined: one donor carries nearly all the weight ({:.1f} effective), so that how far "
+    "donors stray can't be told"
+)
+
 
 def jackknife_uncertainty(
     outcomes: np.ndarray, fit: Fit, treated: np.ndarray, donors: np.ndarray
@@ -20,7 +26,8 @@ def jackknife_uncertainty(
     mean and ``D`` its side's weighted mean (Arkhangelsky et al. 2021, algorithm 3). Each squared
     move is divided by its expectation under exchangeable units, so that equal weights give
     Welch's variance exactly. Degrees of freedom are Welch and Satterthwaite's, with
-    ``1 / sum w^2 - 1`` for the donors: few effective donors, wide intervals.
+    ``1 / sum w^2 - 1`` for the donors: few effective donors, wide intervals; below one degree of
+    freedom, where a t quantile exceeds 12.7 and soon has no meaning, none.
     """
     n_pre = fit.pre_weights.size
     # Without an intercept the weights match levels: how levels differ isn't uncertainty.
@@ -37,6 +44,8 @@ def jackknife_uncertainty(
         reason = "undefined: a jackknife needs two treated units and two donors with weight"
         return Uncertainty(math.nan, math.nan, reason, path)
     df = total**2 / (var_t**2 / (n_t - 1) + var_d**2 / (n_d - 1))
+    if df < LEAST_DF:
+        return Uncertainty(math.nan, math.nan, ONE_DONOR.format(n_d), path)
     label = f"jackknife over {treated.size + donors.size} units, t({df:.1f})"
     return Uncertainty(math.sqrt(total), df, label, path)
 
