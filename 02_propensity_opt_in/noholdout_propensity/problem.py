@@ -17,8 +17,8 @@ from noholdout_shared.input import (
     check_choice,
     check_level,
     codes,
+    denominators,
     is_proportion,
-    numeric,
     outcome,
     positive_weights,
     read_rows,
@@ -340,26 +340,6 @@ def paired(pairs: Pairs | None) -> dict[str, str]:
             )
         found[covariate] = column
     return found
-
-
-def denominators(frame: pd.DataFrame, column: str | None, above: str) -> np.ndarray | None:
-    """The denominator of a ratio metric, shape ``(n,)``; negative values are refused."""
-    if column is None:
-        return None
-    if column == above:
-        raise DataError(
-            f"Column {column!r} is named as outcome and as denominator.",
-            "Their ratio is 1 for everyone.",
-            "Name the column that the outcome is counted over.",
-        )
-    values = numeric(frame, column, "Denominator")
-    if (values < 0).any():
-        raise DataError(
-            f"Denominator column {column!r} holds {int((values < 0).sum()):,} negative values.",
-            "A ratio of means over such a sum has no plain meaning.",
-            "Name a count or an amount of zero or more.",
-        )
-    return values
 
 
 def is_share(values: np.ndarray, below: np.ndarray | None) -> bool:

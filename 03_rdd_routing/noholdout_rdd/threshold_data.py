@@ -14,6 +14,7 @@ from noholdout_shared.input import (
     Missing,
     check_choice,
     codes,
+    denominators,
     numeric,
     positive_weights,
 )
@@ -165,7 +166,7 @@ def read_threshold(
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
     y, proportion = rows.outcome(columns.outcome)
-    below = _denominators(frame, columns)
+    below = denominators(frame, columns.denominator, columns.outcome)
     check_sides(score, cutoff, columns.running, rows.copies)
     design = design_matrix(frame, columns.covariates)
     received = None
@@ -333,27 +334,6 @@ def _outside(score: np.ndarray, cutoff: float, donut: float | None) -> np.ndarra
         )
     # A score of 0.84 lies 0.01 from 0.85 although its floating-point distance is a bit more.
     return np.abs(score - cutoff) > donut * (1 + 1e-9)
-
-
-def _denominators(frame: pd.DataFrame, columns: Columns) -> np.ndarray | None:
-    """The denominator of a ratio metric, shape ``(n,)``; negative values are refused."""
-    column = columns.denominator
-    if column is None:
-        return None
-    if column == columns.outcome:
-        raise DataError(
-            f"Column {column!r} is named as outcome and as denominator.",
-            "Their ratio is 1 for everyone.",
-            "Name the column that the outcome is counted over.",
-        )
-    values = numeric(frame, column, "Denominator")
-    if (values < 0).any():
-        raise DataError(
-            f"Denominator column {column!r} holds {int((values < 0).sum()):,} negative values.",
-            "A ratio of means over such a sum has no plain meaning.",
-            "Name a count or an amount of zero or more.",
-        )
-    return values
 
 
 def _clusters(frame: pd.DataFrame, cluster: str | None) -> tuple[np.ndarray | None, int | None]:

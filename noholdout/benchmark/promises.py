@@ -80,7 +80,7 @@ def _clean(row: Mapping[Any, Any], cell: pd.DataFrame) -> Sequence[dict[str, Any
     if rival is not None:
         limit = RMSE_RATIO_OF.get(row["design"], RMSE_RATIO)
         ratio = row["rmse"] / rival["rmse"]
-        # Both are of the same data sets, so the ratio is known better than this says.
+        # They share data sets, as many as the one with fewer runs has: known better than this says.
         spread = (
             3.29
             * ratio

@@ -288,6 +288,26 @@ def is_proportion(values: np.ndarray) -> bool:
     return bool(values.size and values.min() >= 0 and values.max() <= 1)
 
 
+def denominators(frame: pd.DataFrame, column: str | None, above: str) -> np.ndarray | None:
+    """The denominator of a ratio metric, shape ``(n,)``; negative values are refused."""
+    if column is None:
+        return None
+    if column == above:
+        raise DataError(
+            f"Column {column!r} is named as outcome and as denominator.",
+            "Their ratio is 1 for everyone.",
+            "Name the column that the outcome is counted over.",
+        )
+    values = numeric(frame, column, "Denominator")
+    if (values < 0).any():
+        raise DataError(
+            f"Denominator column {column!r} holds {int((values < 0).sum()):,} negative values.",
+            "A ratio of means over such a sum has no plain meaning.",
+            "Name a count or an amount of zero or more.",
+        )
+    return values
+
+
 def binary(frame: pd.DataFrame, column: str, role: str = "Treatment") -> np.ndarray:
     """A 0/1 or boolean column as 0/1 integers, shape ``(n,)``.
 
