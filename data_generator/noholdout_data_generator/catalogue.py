@@ -31,7 +31,7 @@ GENERAL = (
         max_severity=math.inf,
     ),
     Scenario(
-        name="null",
+        name="no-effect",
         design="all",
         breaks="Nothing, and no launch has any effect: for the size of tests.",
         equation="every effect × 0",

@@ -14,7 +14,7 @@ class UserKnobs:
     n_workspaces, shock_scale
         Number of workspaces, and a factor on the workspace-by-week shocks.
     effect_scale
-        A factor on every true effect; 0 makes the null product.
+        A factor on every true effect; 0 makes the product without any effect.
     wave_trend
         Extra weekly slope of wave 1, up to week 30.
     anticipation

@@ -61,7 +61,7 @@ class Scenario:
     name
         As ``generate(scenario=…)`` takes it.
     design
-        Which method's assumption it breaks; ``all`` for the clean product and the null one.
+        Which method's assumption it breaks; ``all`` for the products without a trap.
     breaks
         What breaks, in a sentence.
     equation

@@ -26,7 +26,7 @@ class Trap:
     Parameters
     ----------
     name, design
-        Its name, and the design that it breaks (``all`` for the clean product and the null).
+        Its name, and the design that it breaks (``all`` where nothing is broken).
     revealable
         Whether data can reveal it; of the others no check is promised to fire.
     launch
@@ -110,7 +110,7 @@ def cells(
     scenarios
         Names; ``traps`` means every trap of the designs, ``all`` those and the clean product.
     severities
-        Of traps; the clean product and the null have none.
+        Of traps; the two without a trap have none.
     """
     known = traps()
     chosen: list[str] = []

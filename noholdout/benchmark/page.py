@@ -113,7 +113,7 @@ def _note(row: Mapping[str, Any]) -> str:
 def _traps(board: pd.DataFrame) -> list[dict[str, str]]:
     ours = board[board["kind"] == "default"]
     pictures = []
-    traps = ours[~ours["scenario"].isin(["clean", "null"])]
+    traps = ours[~ours["scenario"].isin(["clean", "no-effect"])]
     for (design, scenario, n_users), rows in traps.groupby(
         ["design", "scenario", "n_users"], sort=False
     ):

@@ -17,7 +17,7 @@ SEVERITY = 3.0  # that is shown: bias of 3 standard errors, or a trap's largest 
 N_USERS = 50_000
 CLEAN = "clean"
 VERDICT = "verdict"
-UNBROKEN = (CLEAN, "null")
+UNBROKEN = (CLEAN, "no-effect")
 MEASURED = {
     "Difference-in-differences: group-time": "did",
     "Propensity scores: cross-fitted AIPW": "propensity",

@@ -147,7 +147,7 @@ def test_the_curve_is_of_the_defaults_alone() -> None:
 
 def test_what_is_told_of_a_trap_meets_that_trap_and_the_clean_product() -> None:
     told = entry("did:told-tier")
-    scenarios = ("clean", "did-composition", "did-pre-trends", "null")
+    scenarios = ("clean", "did-composition", "did-pre-trends", "no-effect")
     batches = plan([told], [(Cell(name), ("did",)) for name in scenarios], 2)
     assert [batch.cell.scenario for batch in batches] == ["clean", "did-composition"]
 

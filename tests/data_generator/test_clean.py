@@ -126,7 +126,7 @@ def test_density_of_scores_is_smooth_at_the_cutoff() -> None:
 
 
 def test_null_product_has_no_effect_anywhere() -> None:
-    data = generate(n_users=2_000, seed=1, scenario="null")
+    data = generate(n_users=2_000, seed=1, scenario="no-effect")
     effects = data.truth_users.filter(like="effect_")
     assert (effects == 0).to_numpy().all()
     assert data.truth["synthetic_control"]["att"]["sample"] == 0.0
