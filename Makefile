@@ -16,7 +16,8 @@ test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2 -m "not slow" --durations 10
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --durations 10
+	$(BIN)/python -m pytest -m timed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not timed" --durations 10
 
 test-engines: $(VENV)/.engines
 	NOHOLDOUT_ENGINES=required $(BIN)/python -m pytest -m engines

@@ -114,6 +114,7 @@ def test_demo_arguments_that_cannot_work(line: str, message: str, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_all_five_demos_take_less_than_thirty_seconds(tmp_path: Path) -> None:
     started = time.perf_counter()
     ran = run(["noholdout", "demo", "all", "--out", str(tmp_path)], tmp_path)
