@@ -77,6 +77,7 @@ def estimate(
     weights: str | None = None,
     inference: Inference = "analytic",
     replicates: int | None = None,
+    sample: int | None = None,
     missing: Missing = "refuse",
     conf_level: float = 0.95,
     margin: float | None = None,
@@ -145,6 +146,9 @@ def estimate(
         Columns of the groups whose rows move together, and of sampling weights.
     inference, replicates
         ``analytic``, or ``bootstrap`` with 500 replicates by default; refused for matching.
+    sample
+        Read that many random rows only, drawn by ``seed``: for tables that don't fit into memory.
+        The answer says what that adds to its standard error.
     missing, conf_level, margin, seed, jobs
         As in every method.
 
@@ -197,6 +201,7 @@ def estimate(
         weights=weights,
         inference=inference,
         replicates=replicates,
+        sample=sample,
         missing=missing,
         conf_level=conf_level,
         margin=margin,

@@ -58,6 +58,8 @@ class Common(TypedDict, total=False):
         Columns of the groups whose rows move together, and of sampling weights.
     inference, replicates
         ``analytic``, or ``bootstrap`` of rows or clusters with 500 replicates by default.
+    sample
+        Read that many random rows only, drawn by ``seed``.
     missing, conf_level, margin, seed, jobs
         As in every method.
     """
@@ -67,6 +69,7 @@ class Common(TypedDict, total=False):
     weights: str | None
     inference: Inference
     replicates: int | None
+    sample: int | None
     missing: Missing
     conf_level: float
     margin: float | None
@@ -89,6 +92,7 @@ class Options:
     weights: str | None = None
     inference: Inference = "analytic"
     replicates: int | None = None
+    sample: int | None = None
     missing: Missing = "refuse"
     conf_level: float = 0.95
     margin: float | None = None
@@ -212,7 +216,14 @@ def prepare(options: Options) -> Problem:
         *later,
     ]
     empty = [options.treatment_time] if options.treatment_time else []
-    rows = read_rows(options.data, columns, missing=options.missing, may_be_empty=empty)
+    rows = read_rows(
+        options.data,
+        columns,
+        missing=options.missing,
+        may_be_empty=empty,
+        sample=options.sample,
+        seed=options.seed,
+    )
     frame = rows.frame
     treated = binary(frame, options.treatment).astype(float)
     # A copy: a view of one column would keep the whole frame in memory.

@@ -37,6 +37,7 @@ def estimate(
     folds: int = 5,
     inference: Inference = "influence",
     replicates: int | None = None,
+    sample: int | None = None,
     missing: Missing = "refuse",
     conf_level: float = 0.95,
     margin: float | None = None,
@@ -101,6 +102,9 @@ def estimate(
         ``influence`` (influence functions) or ``bootstrap`` (rows or clusters resampled).
     replicates
         Draws of the bootstrap (500).
+    sample
+        Read that many random rows only, drawn by ``seed``: for tables that don't fit into memory.
+        The answer says what that adds to its standard error.
     missing, conf_level, margin, seed, jobs
         As in every method.
 

@@ -36,6 +36,7 @@ class Options:
     folds: int = 5
     inference: str = "influence"
     replicates: int | None = None
+    sample: int | None = None
     missing: Missing = "refuse"
     conf_level: float = 0.95
     margin: float | None = None

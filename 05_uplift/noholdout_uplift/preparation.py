@@ -71,7 +71,9 @@ def prepare(data: Any, options: Options) -> Prepared:
         *options.guardrails,
         *options.slices,
     ]
-    rows = read_rows(data, wanted, missing=options.missing)
+    rows = read_rows(
+        data, wanted, missing=options.missing, sample=options.sample, seed=options.seed
+    )
     frame, own = own_score(rows.frame, options)
     y = outcome(frame, options.outcome)
     w = binary(frame, options.treatment)

@@ -42,6 +42,9 @@ MissingRule = Annotated[
 Replicates = Annotated[
     int | None, typer.Option(help="Draws of the resampling inference; an error with any other.")
 ]
+Sample = Annotated[
+    int | None, typer.Option(help="Read this many random rows only; the answer says what it costs.")
+]
 Margin = Annotated[
     float | None, typer.Option(help="Also answer: is the effect not worse than minus this?")
 ]

@@ -92,6 +92,7 @@ def propensity(
         Literal["analytic", "bootstrap"], typer.Option(help="How the interval is made.")
     ] = "analytic",
     replicates: opt.Replicates = None,
+    sample: opt.Sample = None,
     missing: opt.MissingRule = "refuse",
     conf_level: opt.ConfLevel = 0.95,
     margin: opt.Margin = None,
@@ -136,6 +137,7 @@ def propensity(
         weights=weights,
         inference=inference,
         replicates=replicates,
+        sample=sample,
         missing=missing,
         conf_level=conf_level,
         margin=margin,

@@ -58,6 +58,7 @@ def uplift(
         Literal["influence", "bootstrap"], typer.Option(help="How the interval is made.")
     ] = "influence",
     replicates: opt.Replicates = None,
+    sample: opt.Sample = None,
     missing: opt.MissingRule = "refuse",
     conf_level: opt.ConfLevel = 0.95,
     margin: opt.Margin = None,
@@ -94,6 +95,7 @@ def uplift(
         folds=folds,
         inference=inference,
         replicates=replicates,
+        sample=sample,
         missing=missing,
         conf_level=conf_level,
         margin=margin,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import narwhals.stable.v1 as nw
@@ -44,6 +44,8 @@ def read_rows(
     *,
     missing: Missing = "refuse",
     may_be_empty: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
 ) -> Rows:
     """Read the named columns of ``data`` and settle missing values.
 
@@ -58,6 +60,8 @@ def read_rows(
         ``refuse``: missing values are an error; ``drop``: rows with one are dropped and counted.
     may_be_empty
         Columns in which an empty cell says something (never treated), and isn't missing.
+    sample, seed
+        Read that many random rows only; ``settings`` then say what it adds to the standard error.
 
     Raises
     ------
@@ -66,12 +70,19 @@ def read_rows(
     """
     wanted = list(dict.fromkeys(column for column in columns if column is not None))
     check_choice("missing", missing, ("refuse", "drop"))
-    frame = _select(data, wanted)
+    said: dict[str, Any] = {}
+    if sample is None:
+        frame = _select(data, wanted)
+    else:
+        from noholdout_shared.sampling import sampled
+
+        frame, said = sampled(data, wanted, sample, seed, _select)
     if len(frame) == 0:
         raise DataError(
             "The data has no rows.", "There is nothing to estimate.", "Check the file or filter."
         )
-    return settle_missing(frame, missing, may_be_empty)[0]
+    rows = settle_missing(frame, missing, may_be_empty)[0]
+    return replace(rows, settings=said | rows.settings) if said else rows
 
 
 def _select(data: Any, wanted: list[str]) -> pd.DataFrame:

@@ -83,6 +83,8 @@ def headline_rows(estimate: Estimate) -> list[tuple[str, str]]:
         ("inference", estimate.inference),
         ("data", counts),
     ]
+    if "sample" in estimate.settings:
+        rows.append(("sample", str(estimate.settings["sample"])))
     if estimate.calibration is not None:
         rows.append(("calibration", str(estimate.calibration.get("text", "run"))))
     asked = margin_text(estimate)
