@@ -12,14 +12,10 @@ from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.input import Missing, is_proportion
 
 from noholdout_synthetic_control.cells import read_table
-from noholdout_synthetic_control.kernels.departures import (
-    Evidence,
-    Wander,
-    fit_wander,
-    weigh_evidence,
-)
+from noholdout_synthetic_control.kernels.departures import Evidence, make_clock, weigh_evidence
 from noholdout_synthetic_control.kernels.fits import demeaned_problem
 from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.kernels.wander import Wander, fit_wander
 from noholdout_synthetic_control.panel import WEEK, WEEKS_FOR_BLOCKS
 from noholdout_synthetic_control.ratios import Metric
 from noholdout_synthetic_control.timing import is_daily, shown
@@ -181,7 +177,7 @@ def watch(panel: Watched, treated: np.ndarray, alpha: float) -> Course:
     alive = np.arange(days) < stops[:, None]
     gaps, loading, variance = twin_gaps(panel.outcomes, n_pre, noise, donors, panel.block)
     covariance = wander.covariance(days, loading * multiples, variance)
-    scale = SIZES * np.sqrt(covariance[:, 0, 0])
+    clock, scale = make_clock(covariance), SIZES * np.sqrt(covariance[:, 0, 0])
     family = treated if treated.any() else ~treated
     left_on = np.full(family.size, NEVER)
     said = np.ones(gaps.shape)
@@ -191,7 +187,7 @@ def watch(panel: Watched, treated: np.ndarray, alpha: float) -> Course:
             newer, _, _ = twin_gaps(panel.outcomes, n_pre, noise, serving, panel.block)
             gaps = np.concatenate([gaps[:, :begin], newer[:, begin:]], axis=1)
         each = alpha / int(family.sum())
-        evidence = weigh_evidence(gaps, alive, covariance, scale, donors, each)
+        evidence = weigh_evidence(gaps, alive, clock, scale, donors, each)
         said[:, begin:] = running_p(evidence.log_ratio, family)[:, begin:]
         gone = np.minimum.accumulate(said, axis=1) <= alpha
         left_on = np.where(gone.any(axis=1), gone.argmax(axis=1), NEVER)

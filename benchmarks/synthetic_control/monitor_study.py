@@ -22,7 +22,7 @@ import pandas as pd
 from noholdout_data_generator import telemetry as product
 from noholdout_data_generator.streams import ar1
 from noholdout_shared.parallel import run_parallel
-from noholdout_synthetic_control.kernels.departures import weigh_evidence
+from noholdout_synthetic_control.kernels.departures import make_clock, weigh_evidence
 from noholdout_synthetic_control.kernels.noise import own_noise
 from noholdout_synthetic_control.watch import SIZES, Watched, learned_wander, twin_gaps
 from scipy import stats
@@ -65,12 +65,13 @@ def evidence_of(rates: np.ndarray, tasks: np.ndarray) -> Callable[[float, int], 
     wander, multiples = learned_wander(panel, noise, donors)
     gaps, loading, variance = twin_gaps(rates, HISTORY, noise, donors, panel.block)
     covariance = wander.covariance(DAYS, loading * multiples, variance)
+    clock = make_clock(covariance)
     scale, alive = SIZES * np.sqrt(covariance[:, 0, 0]), np.ones(gaps.shape, dtype=bool)
 
     def look(jump: float, start: int) -> np.ndarray:
         moved = gaps.copy()
         moved[0, start:] += jump
-        found = weigh_evidence(moved, alive, covariance, scale, donors, ALPHA / UNITS)
+        found = weigh_evidence(moved, alive, clock, scale, donors, ALPHA / UNITS)
         return found.log_ratio
 
     return look

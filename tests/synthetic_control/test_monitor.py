@@ -12,11 +12,11 @@ import pytest
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_synthetic_control import monitor
 from noholdout_synthetic_control.kernels.departures import (
-    Wander,
     change_prior,
-    fit_wander,
+    make_clock,
     weigh_evidence,
 )
+from noholdout_synthetic_control.kernels.wander import Wander, fit_wander
 from scipy.stats import multivariate_normal
 from synthetic_control.worlds import COLUMNS, panel_frame
 from typer import Typer
@@ -55,8 +55,8 @@ def test_one_day_by_hand() -> None:
     # log ratio of a change that day = 9/2 * 1/2 - log(2)/2 = 1.9034; the prior of that day p0.
     covariance = np.full((2, 1, 1), 4.0)
     found = weigh_evidence(
-        np.array([[6.0], [0.0]]), np.ones((2, 1), bool), covariance, np.array([2.0, 2.0]),
-        np.array([False, True]), 0.05,
+        np.array([[6.0], [0.0]]), np.ones((2, 1), bool), make_clock(covariance),
+        np.array([2.0, 2.0]), np.array([False, True]), 0.05,
     )  # fmt: skip
     p0 = change_prior(1)[0]
     assert found.log_ratio[0, 0] == pytest.approx(np.log(p0 * np.exp(1.903426) + 1 - p0))
@@ -76,7 +76,12 @@ def test_evidence_is_the_ratio_of_the_densities() -> None:
     gaps[0] += 2
     gaps[1] = 0
     found = weigh_evidence(
-        gaps, np.ones((2, days), bool), covariance, np.full(2, scale), np.array([False, True]), 0.05
+        gaps,
+        np.ones((2, days), bool),
+        make_clock(covariance),
+        np.full(2, scale),
+        np.array([False, True]),
+        0.05,
     )
     prior = change_prior(days)
     for day in range(1, days + 1):
@@ -103,7 +108,12 @@ def test_daily_looking_reaches_the_limit_no_more_often_than_promised() -> None:
         reference = np.arange(len(rows)) == len(batch)
         same = np.broadcast_to(covariance, (len(rows), days, days))
         found = weigh_evidence(
-            rows, np.ones(rows.shape, bool), same, np.full(len(rows), 1.5), reference, 0.05
+            rows,
+            np.ones(rows.shape, bool),
+            make_clock(same),
+            np.full(len(rows), 1.5),
+            reference,
+            0.05,
         )
         named += int((found.log_ratio[:-1].max(axis=1) >= np.log(20)).sum())
     assert named / count <= 0.05 + 3 * 0.005

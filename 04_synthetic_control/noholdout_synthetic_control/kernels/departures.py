@@ -12,7 +12,6 @@ generalised least squares as its clock, which is what allows for autocorrelation
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,128 +20,8 @@ from scipy.linalg import solve_triangular
 QUANTILES = np.array([0.5, 0.8, 0.9])
 CHI2 = np.array([0.4549, 1.6424, 2.7055])  # those quantiles, one degree of freedom
 PRIOR_UNITS = 10  # units that count as straying as learned, beside those seen
-MULTIPLES = np.exp(np.linspace(-2.0, 4.0, 13))
-SPREADS = (0.5, 1.0, 1.5, 2.0)  # of the log multiples over units
 FIRST_DAY = 0.5  # prior weight of a change on the first day watched; the rest is spread by weeks
 WEEK = 7
-RHO_MAX = 0.98
-HUNDRED = 100.0  # leads of the slope are counted in hundreds
-
-
-@dataclass(frozen=True)
-class Wander:
-    """How forecast gaps stray without a departure: variances for one unit.
-
-    Parameters
-    ----------
-    level
-        Of a constant error of the forecast.
-    slope
-        Of a drift, in units per hundred periods.
-    shock, rho
-        Of a first-order autoregression, and its coefficient.
-    noise
-        Multiple of the units' own noise.
-    """
-
-    level: float
-    slope: float
-    shock: float
-    rho: float
-    noise: float
-
-    def covariance(self, periods: int, loading: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Covariances of gaps over ``periods`` leads, shape ``(n, periods, periods)``.
-
-        ``loading`` (sum of squared weights, the unit's own included) and ``noise`` (variance of
-        one period's gap that is the units' own noise) have shape ``(n,)``.
-        """
-        lead = np.arange(1, periods + 1)
-        apart = np.abs(lead[:, None] - lead[None, :])
-        shared = self.level + self.slope * np.outer(lead, lead) / HUNDRED**2
-        shared = shared + self.shock * self.rho**apart
-        found = loading[:, None, None] * shared
-        day = np.arange(periods)
-        found[:, day, day] += self.noise * noise[:, None]
-        return np.asarray(found)
-
-
-def fit_wander(
-    gaps: np.ndarray, loading: np.ndarray, noise: np.ndarray
-) -> tuple[Wander, np.ndarray]:
-    """How these forecast gaps, shape ``(n, periods)``, most likely wander, pooled over units.
-
-    Returns
-    -------
-    The wander, and each unit's multiple of it, shape ``(n,)``: a unit that no mix of donors can
-    follow strays further than others (empirical Bayes; all ones where units look alike).
-    """
-    pooled = most_likely(gaps, loading, noise)
-    multiples = unit_multiples(gaps, pooled, loading, noise)
-    if (multiples == 1).all():
-        return pooled, multiples
-    refined = most_likely(gaps, loading * multiples, noise)
-    return refined, unit_multiples(gaps, refined, loading, noise)
-
-
-def log_likelihood(
-    gaps: np.ndarray, wander: Wander, loading: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    """Of each unit's gaps, up to a constant, shape ``(n,)``; ``-inf`` where undefined."""
-    try:
-        root = np.linalg.cholesky(wander.covariance(gaps.shape[1], loading, noise))
-    except np.linalg.LinAlgError:
-        return np.full(gaps.shape[0], -np.inf)
-    scaled = np.linalg.solve(root, gaps[:, :, None])[:, :, 0]
-    logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(-logs - (scaled**2).sum(axis=1) / 2)
-
-
-def most_likely(gaps: np.ndarray, loading: np.ndarray, noise: np.ndarray) -> Wander:
-    """Maximum likelihood, the units independent; the noise is a multiple of the one given."""
-    from scipy.optimize import minimize
-
-    own = float(np.mean(noise))
-    size = max(float(np.mean(gaps**2 / loading[:, None])), 1e-300)
-    noise = np.maximum(noise, 1e-9 * size)
-
-    def wander(x: np.ndarray) -> Wander:
-        level, slope, shock = (float(v) for v in size * np.exp(np.clip(x[:3], -12, 4)))
-        rho = RHO_MAX / (1 + np.exp(-x[3]))
-        return Wander(level, slope, shock, float(rho), float(np.exp(np.clip(x[4], -3, 3))))
-
-    def objective(x: np.ndarray) -> float:
-        # A weak pull towards noise as given keeps it apart from quick shocks.
-        pull = gaps.shape[0] * x[4] ** 2 / 8
-        return float(pull - log_likelihood(gaps, wander(x), loading, noise).sum())
-
-    share = min(own / size, 0.5)
-    start = np.array([np.log(0.3), np.log(0.3), np.log(max(0.6 - share, 0.1)), 1.5, 0.0])
-    simplex = np.vstack([start, start + np.diag([1.0, 1.0, 1.0, 1.0, 0.3])])
-    options = {"initial_simplex": simplex, "maxiter": 300, "xatol": 0.03, "fatol": 0.03}
-    return wander(minimize(objective, start, method="Nelder-Mead", options=options).x)
-
-
-def unit_multiples(
-    gaps: np.ndarray, wander: Wander, loading: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    """Posterior mean of each unit's multiple of the wander, log-normal over units, shape ``(n,)``.
-
-    The spread over units is the likeliest; ones where none makes the gaps likelier.
-    """
-    each = np.column_stack(
-        [log_likelihood(gaps, wander, loading * multiple, noise) for multiple in MULTIPLES]
-    )
-    alike = log_likelihood(gaps, wander, loading, noise)
-    best, found = 2.0, np.ones(gaps.shape[0])  # a spread has to earn two units of likelihood
-    for spread in SPREADS:
-        prior = np.exp(-(np.log(MULTIPLES) ** 2) / (2 * spread**2))
-        weighed = np.exp(each - each.max(axis=1, keepdims=True)) * (prior / prior.sum())
-        total = weighed.sum(axis=1)
-        gain = float((np.log(total) + each.max(axis=1) - alike).sum())
-        if gain > best:
-            best, found = gain, weighed @ MULTIPLES / total
-    return np.asarray(found)
 
 
 @dataclass(frozen=True)
@@ -169,7 +48,34 @@ class Evidence:
     half_width: np.ndarray
 
 
-def common_stray(squared: np.ndarray, seen: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Clock:
+    """What the covariance alone says of every day of change; ``n`` units, ``T`` days.
+
+    Parameters
+    ----------
+    root
+        Cholesky factors of the covariances, shape ``(n, T, T)``.
+    steps
+        Whitened steps, column ``k`` from day ``k`` on, shape ``(n, T, T)``.
+    information
+        About a shift from day ``k`` on that days up to ``t`` hold, at ``[:, t, k]``.
+    """
+
+    root: np.ndarray
+    steps: np.ndarray
+    information: np.ndarray
+
+
+def make_clock(covariance: np.ndarray) -> Clock:
+    """The clock of units whose gaps have these covariances without a change, ``(n, T, T)``."""
+    root = np.linalg.cholesky(covariance)
+    plain = np.tri(covariance.shape[1])  # column k: zero before day k, one from it on
+    steps = np.array([solve_triangular(each, plain, lower=True) for each in root])
+    return Clock(root, steps, np.maximum(np.cumsum(steps**2, axis=1), 1e-300))
+
+
+def common_stray(squared: np.ndarray, alive: np.ndarray) -> np.ndarray:
     """By how much units stray more than learned by each day, at least one, shape ``(T,)``.
 
     Squares that should average one: their quantiles over units up to 0.9, so that some who left
@@ -178,17 +84,27 @@ def common_stray(squared: np.ndarray, seen: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     squared
-        By unit, day and day of change, ``nan`` for a unit that no longer reports, ``(m, T, T)``.
-    seen
-        Days of change up to each day, boolean, shape ``(T, T)``.
+        By unit, day and day of change up to it, shape ``(m, T, T)``.
+    alive
+        Whether the unit still reports, shape ``(m, T)``.
     """
-    if squared.shape[0] == 0:
-        return np.ones(squared.shape[1])
-    units = np.isfinite(squared[:, :, 0]).sum(axis=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a day on which nobody reports
-        found = np.nan_to_num(np.nanquantile(squared, QUANTILES, axis=0)) / CHI2[:, None, None]
-    ratio = (np.where(seen, found, 0.0).sum(axis=2) / seen.sum(axis=1)).max(axis=0)
+    count, days = alive.shape
+    units = alive.sum(axis=0)
+    if count == 0:
+        return np.ones(days)
+    day, change = np.nonzero(np.tri(days))
+    known = np.where(alive[:, day], squared[:, day, change], np.inf).T
+    ordered = np.sort(known, axis=1)
+    place = QUANTILES[:, None] * np.maximum(units[day] - 1, 0)
+    low = place.astype(int)
+    column = np.arange(day.size)
+    below = ordered[column, low]
+    above = ordered[column, np.minimum(low + 1, np.maximum(units[day] - 1, 0))]
+    with np.errstate(invalid="ignore"):  # a day on which nobody reports
+        found = np.where(units[day] > 0, below + (place - low) * (above - below), 0.0)
+    found = found / CHI2[:, None]
+    ratio = np.max([np.bincount(day, weights=each, minlength=days) for each in found], axis=0)
+    ratio = ratio / np.arange(1, days + 1)
     return np.asarray(np.maximum((PRIOR_UNITS + units * ratio) / (PRIOR_UNITS + units), 1.0))
 
 
@@ -207,7 +123,7 @@ def change_prior(days: int) -> np.ndarray:
 def weigh_evidence(
     gaps: np.ndarray,
     alive: np.ndarray,
-    covariance: np.ndarray,
+    clock: Clock,
     scale: np.ndarray,
     reference: np.ndarray,
     alpha: float,
@@ -219,8 +135,8 @@ def weigh_evidence(
     gaps, alive
         Gaps, and whether the unit still reports, shape ``(n, T)``; evidence stands still once it
         doesn't.
-    covariance
-        Under the null, shape ``(n, T, T)``.
+    clock
+        Of the covariances under the null.
     scale
         Standard deviation of the sizes mixed over, shape ``(n,)``.
     reference
@@ -229,25 +145,18 @@ def weigh_evidence(
     alpha
         Error of the interval.
     """
-    count, days = gaps.shape
-    root = np.linalg.cholesky(covariance)
-    steps = np.tri(days)  # column k: zero before day k, one from it on
-    score = np.empty((count, days, days))
-    information = np.empty((count, days, days))
-    for i in range(count):
-        white = solve_triangular(
-            root[i],
-            np.column_stack([np.where(alive[i], np.nan_to_num(gaps[i]), 0.0), steps]),
-            lower=True,
-        )
-        score[i] = np.cumsum(white[:, 1:] * white[:, :1], axis=0)
-        information[i] = np.cumsum(white[:, 1:] ** 2, axis=0)
-    seen = steps > 0  # changes that could have happened by each day
-    information = np.maximum(information, 1e-300)
-    squared = np.where(seen, score**2 / information, 0.0)
-    known = np.where(alive[:, :, None], squared, np.nan)[reference]
-    stray = common_stray(known, seen)[:, None]
-    information = information / stray
+    days = gaps.shape[1]
+    plain = np.where(alive, np.nan_to_num(gaps), 0.0)
+    white = np.array(
+        [
+            solve_triangular(root, gap, lower=True)
+            for root, gap in zip(clock.root, plain, strict=True)
+        ]
+    )
+    seen = np.tri(days, dtype=bool)  # changes that could have happened by each day
+    score = np.cumsum(clock.steps * white[:, :, None], axis=1)
+    stray = common_stray((score**2 / clock.information)[reference], alive[reference])[:, None]
+    information = clock.information / stray
     score = score / stray
     gain = scale[:, None, None] ** 2 * information
     log_each = (score**2 / information * gain / (1 + gain) - np.log1p(gain)) / 2
