@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from noholdout_data_generator import Dataset
 
 CLEAN = "clean"
+WITHOUT_TRAP = (CLEAN, "no-effect")
 DEFAULT_USERS = 50_000
 PROMISE_SEVERITY = 3.0  # bias over standard error at 50,000 users
 PROMISE = 0.07  # P(sound and the interval misses) at most, in traps that data can reveal

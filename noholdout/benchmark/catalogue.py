@@ -10,13 +10,16 @@ def _ours(
     scored: str,
     label: str = "",
     slow: bool = False,
+    heavy: bool = False,
     reveals: str | None = None,
     **options: str | float | list[str],
 ) -> Entry:
     kind: Kind = "alternative" if label else "default"
     name = f"{design}:{label}" if label else design
     call = f"noholdout_{design}:estimate"
-    return Entry(name, design, kind, call, scored, options, slow=slow, reveals=reveals)
+    return Entry(
+        name, design, kind, call, scored, options, slow=slow or heavy, heavy=heavy, reveals=reveals
+    )
 
 
 def _foil(name: str, design: str, estimand: str, function: str, slow: bool = False) -> Entry:
@@ -25,11 +28,19 @@ def _foil(name: str, design: str, estimand: str, function: str, slow: bool = Fal
 
 
 def _peer(
-    package: str, design: str, scored: str, call: str, label: str = "", **options: str
+    package: str,
+    design: str,
+    scored: str,
+    call: str,
+    label: str = "",
+    heavy: bool = False,
+    **options: str,
 ) -> Entry:
     name = f"{package}:{label}" if label else package
     place = f"noholdout.benchmark.peers.{call}"
-    return Entry(name, design, "peer", place, scored, options, package=package, slow=True)
+    return Entry(
+        name, design, "peer", place, scored, options, package=package, slow=True, heavy=heavy
+    )
 
 
 CATALOGUE: tuple[Entry, ...] = (
@@ -65,17 +76,17 @@ CATALOGUE: tuple[Entry, ...] = (
     _ours("synthetic_control", "att", "classic", slow=True, estimator="classic"),
     _ours("synthetic_control", "att", "did", estimator="did"),
     _ours("synthetic_control", "att", "synthetic-did", slow=True, estimator="synthetic-did"),
-    _ours("synthetic_control", "att", "augmented", slow=True, estimator="augmented"),
+    _ours("synthetic_control", "att", "augmented", heavy=True, estimator="augmented"),
     _ours("synthetic_control", "att", "bootstrap", slow=True, inference="bootstrap"),
     _foil("after-before", "synthetic_control", "att", "treated_before_after"),
     _foil("treated-donors", "synthetic_control", "att", "treated_donors"),
-    _peer("mlsynth", "synthetic_control", "att", "synthetic_control:mlsynth"),
+    _peer("mlsynth", "synthetic_control", "att", "synthetic_control:mlsynth", heavy=True),
     _peer("pysyncon", "synthetic_control", "att", "synthetic_control:pysyncon"),
     _ours("uplift", "top", slow=True),
-    _ours("uplift", "top", "t", slow=True, learner="t"),
-    _ours("uplift", "top", "s", slow=True, learner="s"),
-    _ours("uplift", "top", "r", slow=True, learner="r"),
-    _ours("uplift", "top", "dr", slow=True, learner="dr"),
+    _ours("uplift", "top", "t", heavy=True, learner="t"),
+    _ours("uplift", "top", "s", heavy=True, learner="s"),
+    _ours("uplift", "top", "r", heavy=True, learner="r"),
+    _ours("uplift", "top", "dr", heavy=True, learner="dr"),
     _ours("uplift", "top", "x-linear", slow=True, model="linear"),
     _foil("training-rows", "uplift", "top", "top_of_training_rows", slow=True),
     _peer("econml", "uplift", "top", "uplift:econml"),

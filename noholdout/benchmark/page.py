@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from noholdout_shared.errors import DataError
 
+from noholdout.benchmark.arena import WITHOUT_TRAP
 from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap
 from noholdout.benchmark.promises import promises
 from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading, where
@@ -113,7 +114,7 @@ def _note(row: Mapping[str, Any]) -> str:
 def _traps(board: pd.DataFrame) -> list[dict[str, str]]:
     ours = board[board["kind"] == "default"]
     pictures = []
-    traps = ours[~ours["scenario"].isin(["clean", "no-effect"])]
+    traps = ours[~ours["scenario"].isin(WITHOUT_TRAP)]
     for (design, scenario, n_users), rows in traps.groupby(
         ["design", "scenario", "n_users"], sort=False
     ):

@@ -79,13 +79,8 @@ def _clean(row: Mapping[Any, Any], cell: pd.DataFrame) -> Sequence[dict[str, Any
     rival = _best(row, cell, bounds)
     if rival is not None:
         limit = RMSE_RATIO_OF.get(row["design"], RMSE_RATIO)
-        ratio = row["rmse"] / rival["rmse"]
-        # They share data sets, as many as the one with fewer runs has: known better than this says.
-        spread = (
-            3.29
-            * ratio
-            * math.hypot(row["rmse_mc"] / row["rmse"], rival["rmse_mc"] / rival["rmse"])
-        )
+        ratio = 1 / rival["rmse_ratio"]
+        spread = 3.29 * ratio * rival["rmse_ratio_mc"] / rival["rmse_ratio"]
         low, high = ratio - spread, ratio + spread
         kept = "yes" if ratio <= limit else "open" if low <= limit else "no"
         name = f"RMSE over {rival['estimator']}'s"
@@ -101,12 +96,12 @@ def _best(
     covering = []
     for other in others.to_dict("records"):
         n = int(other["runs"] - other["failed"] - other["refused"])
-        if n == 0 or math.isnan(other["coverage"]) or math.isnan(other["rmse_mc"]):
+        if n == 0 or math.isnan(other["coverage"]) or math.isnan(other["rmse_ratio_mc"]):
             continue
         high = share_interval(round(other["coverage"] * n), n, MC_LEVEL)[1]
         if high >= bounds[0] and other["coverage"] >= 0.9:
             covering.append({str(k): v for k, v in other.items()})
-    return min(covering, key=lambda other: other["rmse"], default=None)
+    return min(covering, key=lambda other: other["rmse_ratio"], default=None)
 
 
 def _silent(row: Mapping[Any, Any]) -> dict[str, Any]:

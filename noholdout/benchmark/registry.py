@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from noholdout_shared.errors import DataError
 
+from noholdout.benchmark.arena import CLEAN, WITHOUT_TRAP
 from noholdout.benchmark.problems import ESTIMANDS, Problem
 
 Kind = Literal["default", "alternative", "naive", "peer", "yours"]
@@ -43,6 +44,8 @@ class Entry:
         The distribution whose version belongs to the result.
     slow
         Fits take more than 50 ms, so it gets as many runs as rivals do.
+    heavy
+        Fits take more than 0.8 s: it meets the products without a trap only.
     reveals
         The trap for which its options are there: it meets that one and the clean product, and
         what the project promises of a default in a trap is promised of it there.
@@ -56,11 +59,14 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
     slow: bool = False
+    heavy: bool = False
     reveals: str | None = None
 
     def meets(self, scenario: str) -> bool:
         """Whether it runs in that scenario of its design."""
-        return self.reveals is None or scenario in (self.reveals, "clean")
+        if self.heavy:
+            return scenario in WITHOUT_TRAP
+        return self.reveals is None or scenario in (self.reveals, CLEAN)
 
     @property
     def ours(self) -> bool:

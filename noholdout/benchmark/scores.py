@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 KEYS = ["design", "scenario", "severity", "n_users", "kind", "estimator", "estimand"]
+CELL = ["design", "scenario", "severity", "n_users", "estimand"]
 KIND_ORDER = ("default", "alternative", "naive", "peer", "yours")
 NO_EFFECT = 1e-9
 
@@ -25,17 +26,25 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``runs`` counts all of them; ``failed`` and ``refused`` those without an answer. Over the
-        answers: ``truth`` (mean), ``bias``, ``rmse``. Over the intervals: ``coverage``,
-        ``width``, and the share of them that leave zero out, which is ``power`` where the truth
-        isn't zero and ``size`` where it is. Over all runs that didn't fail: ``abstains``
+        answers: ``truth`` (mean), ``bias``, ``rmse``, and ``rmse_ratio``, that of RMSEs to our
+        default of the same estimand, on the data sets that both answered. Over the intervals:
+        ``coverage``, ``width``, and the share of them that leave zero out, which is ``power``
+        where the truth isn't zero and ``size`` where it is. Over all runs that didn't fail:
+        ``abstains``
         (refused, or do-not-use), ``sound``, ``silent`` (sound, and the interval misses the
         truth); ``coverage_sound`` over the intervals called sound; ``seconds`` is the median.
         Each has its Monte Carlo error in ``…_mc``; ``message`` is the first failure's.
     """
-    rows = [
-        dict(zip(KEYS, key, strict=True)) | _figures(cell)
-        for key, cell in runs.groupby(KEYS, sort=False, dropna=False)
-    ]
+    errors = runs.assign(error=runs["estimate"] - runs["truth"])
+    defaults = {
+        key: cell.set_index("seed")["error"]
+        for key, cell in errors[errors["kind"] == "default"].groupby(CELL)
+    }
+    rows = []
+    for key, cell in errors.groupby(KEYS, sort=False, dropna=False):
+        where = dict(zip(KEYS, key, strict=True))
+        default = defaults.get(tuple(where[name] for name in CELL))
+        rows.append(where | _figures(cell) | _against(cell.set_index("seed")["error"], default))
     board = pd.DataFrame(rows)
     order = board["kind"].map({kind: place for place, kind in enumerate(KIND_ORDER)})
     first = board["scenario"].map(lambda name: (name != "clean", name))
@@ -47,10 +56,19 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _against(errors: pd.Series, default: pd.Series | None) -> dict[str, float]:
+    """RMSE over the default's on common data sets: seeds that differ would add their own noise."""
+    if default is None:
+        return _with_error("rmse_ratio", math.nan, math.nan)
+    both = pd.concat([errors, default], axis=1, join="inner").to_numpy(dtype=float)
+    both = both[np.isfinite(both).all(axis=1)]
+    return _with_error("rmse_ratio", *rmse_ratio_mc(both[:, 0], both[:, 1]))
+
+
 def _figures(runs: pd.DataFrame) -> dict[str, Any]:
     failed, refused = runs["failed"].notna(), runs["refused"].notna()
     counted = runs[~failed]
-    error = (runs["estimate"] - runs["truth"]).to_numpy(dtype=float)
+    error = runs["error"].to_numpy(dtype=float)
     error = error[np.isfinite(error)]
     bounded = counted[counted["conf_low"].notna() & counted["truth"].notna()]
     low, high, truth = (bounded[name].to_numpy() for name in ("conf_low", "conf_high", "truth"))
@@ -106,6 +124,16 @@ def rmse_mc(errors: np.ndarray) -> tuple[float, float]:
     squared, squared_error = mean_mc(errors**2)
     rmse = math.sqrt(squared)
     return rmse, squared_error / (2 * rmse) if rmse > 0 else 0.0
+
+
+def rmse_ratio_mc(errors: np.ndarray, others: np.ndarray) -> tuple[float, float]:
+    """The ratio of two RMSEs on the same data sets; its Monte Carlo error by the delta method."""
+    squares, other_squares = errors**2, others**2
+    if squares.size == 0 or other_squares.mean() == 0 or squares.mean() == 0:
+        return math.nan, math.nan
+    ratio = math.sqrt(squares.mean() / other_squares.mean())
+    influence = squares / squares.mean() - other_squares / other_squares.mean()
+    return ratio, ratio / 2 * mean_mc(influence)[1]
 
 
 def share_mc(count: int, n: int) -> tuple[float, float]:

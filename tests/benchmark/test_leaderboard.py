@@ -66,6 +66,22 @@ def test_by_hand() -> None:
     assert row["seconds"] == 2.5
 
 
+def test_errors_are_compared_on_common_data_sets() -> None:
+    # of seeds 1 to 3 the rival's errors are (2, 2, 1); the default's there are (1, -1, 3)
+    rival = frame([(7.0, 0, 9, 5.0, None), (7.0, 0, 9, 5.0, None), (6.0, 0, 9, 5.0, None)])
+    rival = rival.assign(estimator="rival", kind="peer")
+    other = rival.assign(estimator="other", estimand="another")
+    board = leaderboard(pd.concat([frame(RUNS), rival, other])).set_index("estimator")
+    assert board.loc["did", "rmse_ratio"] == 1.0
+    assert board.loc["did", "rmse_ratio_mc"] == 0.0
+    assert board.loc["rival", "rmse_ratio"] == pytest.approx(math.sqrt(9 / 11))
+    # squares over their means: (4, 4, 1) / 3 - (1, 1, 9) / (11 / 3)
+    influence = np.array([4 / 3 - 3 / 11, 4 / 3 - 3 / 11, 1 / 3 - 27 / 11])
+    error = math.sqrt(9 / 11) / 2 * influence.std(ddof=1) / math.sqrt(3)
+    assert board.loc["rival", "rmse_ratio_mc"] == pytest.approx(error)
+    assert math.isnan(board.loc["other", "rmse_ratio"])
+
+
 def test_where_the_truth_is_zero_rejections_are_the_size() -> None:
     null = [(1.0, 0.5, 1.5, 0.0, "sound"), (0.1, -1.0, 1.0, 0.0, "sound")]
     row = leaderboard(frame(null)).iloc[0]

@@ -16,7 +16,7 @@ from noholdout.compare.designs import DESIGNS
 ROW = {
     "design": "did", "scenario": "clean", "severity": 0.0, "n_users": 50_000, "kind": "default",
     "estimator": "did", "estimand": "simple", "runs": 1000, "failed": 0, "refused": 0,
-    "rmse": 0.0210, "rmse_mc": 0.0001, "coverage": 0.95, "sound": 0.95, "silent": 0.04,
+    "rmse_ratio": 1.0, "rmse_ratio_mc": 0.0, "coverage": 0.95, "sound": 0.95, "silent": 0.04,
 }  # fmt: skip
 
 
@@ -36,9 +36,10 @@ def test_clean_coverage_is_missed_when_its_range_excludes_the_promise() -> None:
 
 
 def test_error_is_held_against_the_best_that_also_covers() -> None:
-    best = {"estimator": "peer", "kind": "peer", "rmse": 0.0195}  # 0.0210 / 0.0195 = 1.077
-    assert kept({}, best)["RMSE over peer's"] == "no"
-    assert kept({}, best | {"rmse": 0.0201})["RMSE over peer's"] == "yes"
+    best = {"estimator": "peer", "kind": "peer", "rmse_ratio": 0.93, "rmse_ratio_mc": 0.002}
+    assert kept({}, best)["RMSE over peer's"] == "no"  # 1 / 0.93 = 1.075, known to 0.008
+    assert kept({}, best | {"rmse_ratio_mc": 0.02})["RMSE over peer's"] == "open"
+    assert kept({}, best | {"rmse_ratio": 0.96})["RMSE over peer's"] == "yes"
     # who doesn't cover is no yardstick, nor who answers another question
     assert "RMSE over peer's" not in kept({}, best | {"coverage": 0.5})
     assert "RMSE over peer's" not in kept({}, best | {"estimand": "other"})

@@ -152,6 +152,13 @@ def test_what_is_told_of_a_trap_meets_that_trap_and_the_clean_product() -> None:
     assert [batch.cell.scenario for batch in batches] == ["clean", "did-composition"]
 
 
+def test_what_takes_long_meets_no_trap() -> None:
+    long = entry("uplift:r")
+    scenarios = ("clean", "no-effect", "uplift-sleeping-dogs")
+    batches = plan([long], [(Cell(name), ("uplift",)) for name in scenarios], 100, slow_runs=50)
+    assert [(b.cell.scenario, len(b.seeds)) for b in batches] == [("clean", 50), ("no-effect", 50)]
+
+
 def test_no_problem_holds_a_truth() -> None:
     data = Cell(n_users=200).data(1)
     for design in {found.design for found in entries()}:
