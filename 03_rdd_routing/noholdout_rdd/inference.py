@@ -14,6 +14,7 @@ from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwid
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
 from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, jump_variance, local_fit
+from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.threshold_data import ThresholdData
 
 Inference = Literal["robust", "conventional", "honest"]
@@ -84,11 +85,11 @@ class Effect:
         return self.pair.corrected.std_error
 
 
-def outcome_sides(data: ThresholdData, pair: tuple[np.ndarray, np.ndarray]) -> tuple[Side, Side]:
-    """The sides with another outcome, covariates kept."""
+def outcome_sides(data: ThresholdData, pair: Pair, spread: Pair | None = None) -> tuple[Side, Side]:
+    """The sides with another outcome, covariates kept; its ``spread`` where entries are scores."""
     left, right = (
-        side.with_values(np.vstack([value, side.values[1:]]))
-        for side, value in zip(data.sides, pair, strict=True)
+        side.with_values(np.vstack([value, side.values[1:]]), around)
+        for side, value, around in zip(data.sides, pair, spread or (None, None), strict=True)
     )
     return left, right
 
@@ -111,11 +112,11 @@ def fit_effect(
         return Effect(pair, data.sides, data.sign, h, b)
     assert data.treatment is not None
     outcome = jump_pair(data.sides, h, b, spec).conventional
-    received = jump_pair(outcome_sides(data, data.treatment), h, b, spec)
+    received = jump_pair(outcome_sides(data, data.treatment, received_spread(data)), h, b, spec)
     first = received.conventional.estimate
     _require_first_stage(data, first)
     ratio = outcome.estimate / first
-    sides = outcome_sides(data, _linearised(data, ratio, first))
+    sides = outcome_sides(data, *_linearised(data, ratio, first))
     return Effect(
         jump_pair(sides, h, b, spec),
         sides,
@@ -128,11 +129,30 @@ def fit_effect(
     )
 
 
-def _linearised(data: ThresholdData, ratio: float, first: float) -> tuple[np.ndarray, np.ndarray]:
+def _linearised(data: ThresholdData, ratio: float, first: float) -> tuple[Pair, Pair | None]:
+    """The outcome less ``ratio`` times the treatment, over ``first``; and its spread by score."""
     assert data.treatment is not None
     left, right = (
         (side.values[0] - ratio * received) / first
         for side, received in zip(data.sides, data.treatment, strict=True)
+    )
+    around = received_spread(data)
+    if data.joint is None or around is None:
+        return (left, right), None
+    below, above = (
+        np.maximum(side.scatter(side.n) - 2 * ratio * joint + ratio**2 * own, 0.0) / first**2
+        for side, joint, own in zip(data.sides, data.joint, around, strict=True)
+    )
+    return (left, right), (below, above)
+
+
+def received_spread(data: ThresholdData) -> Pair | None:
+    """Squared deviations of the treatment within each score; ``None`` for rows."""
+    if data.joint is None or data.treatment is None:
+        return None
+    left, right = (
+        side.each(side.n) * share * (1 - share)
+        for side, share in zip(data.sides, data.treatment, strict=True)
     )
     return left, right
 

@@ -15,7 +15,8 @@ from noholdout_shared.errors import DesignError
 from noholdout_rdd.inference import choose_bandwidths, outcome_sides
 from noholdout_rdd.kernels.bandwidth import Selector
 from noholdout_rdd.kernels.local import Spec, local_fit
-from noholdout_rdd.threshold_data import Pair, ThresholdData
+from noholdout_rdd.pushdown import Pair
+from noholdout_rdd.threshold_data import ThresholdData
 
 
 def linearised_ratio(data: ThresholdData, h: tuple[float, float], spec: Spec) -> ThresholdData:

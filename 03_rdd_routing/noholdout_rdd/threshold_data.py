@@ -21,13 +21,12 @@ from noholdout_shared.input import (
 from noholdout_shared.input import binary as binary_column
 
 from noholdout_rdd.kernels.local import Side
-from noholdout_rdd.pushdown import read_scores
+from noholdout_rdd.pushdown import Pair, by_score, read_scores
 
 TreatedSide = Literal["above", "below"]
 MixedBin = Literal["keep", "drop"]
 
 MIXED_ROWS, MIXED_SHARE = 10, 0.1  # a score that mixes both arms has at least so many and much
-Pair = tuple[np.ndarray, np.ndarray]  # one column, left and right in the sides' order
 
 LEAST_ROWS = 10  # rows on each side below which no local fit makes sense
 
@@ -41,7 +40,11 @@ class ThresholdData:
     left, right
         Rows below the cutoff, and rows at or above it. ``values``: outcome, then covariates.
     treatment
-        Treatment actually received, left and right in the sides' order, or ``None``.
+        Treatment actually received, left and right in the sides' order, or ``None``; where entries
+        are scores, the share of their rows that received it.
+    joint
+        Where entries are scores: sums of the products of outcome and treatment, both less their
+        means in the score, left and right.
     other_rules, costs
         Other treatments, and costs, by column, left and right.
     numerator, denominator
@@ -71,6 +74,7 @@ class ThresholdData:
     denominator_column: str | None = None
     mixed_rows: int = 0
     mixed_score: float = float("nan")
+    joint: Pair | None = None
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -161,8 +165,15 @@ def read_threshold(
     check_choice("mixed_bin", mixed_bin, ("keep", "drop"))
     check_cutoff(cutoff)
     columns.refuse_reuse()
-    alone = may_sum and donut is None and mixed_bin == "keep"
-    rows = read_scores(data, columns.named(), columns.running, columns.outcome, missing, alone)
+    rows = read_scores(
+        data,
+        columns.named(),
+        columns.running,
+        columns.outcome,
+        columns.treatment,
+        missing,
+        may_sum,
+    )
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
     y, proportion = rows.outcome(columns.outcome)
@@ -181,12 +192,13 @@ def read_threshold(
         settings["denominator"] = columns.denominator
     if columns.covariates:
         settings |= {"covariates": list(design.names), **design.settings}
-    kept, left_out = _kept(score, cutoff, sampling, donut)
-    mixed = _mixed_bin(score, received, cutoff, treated_side)
+    each = rows.each
+    kept, left_out = _kept(score, cutoff, sampling, donut, each)
+    mixed = _mixed_bin(score, received, cutoff, treated_side, each)
     if mixed_bin == "drop":
-        left_out["rows_left_out_of_mixed_bin"] = int((kept & mixed).sum())
+        left_out["rows_left_out_of_mixed_bin"] = int(each[kept & mixed].sum())
         kept &= ~mixed
-    check_sides(score[kept], cutoff, columns.running, rows.copies)
+    check_sides(score[kept], cutoff, columns.running, each[kept])
     orders, distances = _nearest_first(score, cutoff, kept)
     values = np.vstack([y, design.values.T]) if columns.covariates else y[None]
     left, right = (
@@ -203,12 +215,13 @@ def read_threshold(
     def split(column: np.ndarray) -> Pair:
         return column[orders[0]], column[orders[1]]
 
-    if rows.cells is not None:  # scores that differ in their last bit may be equally far
-        left, right = left.by_score, right.by_score
+    pair, joint = None if received is None else split(received), None
+    if rows.cells is not None:
+        left, right, pair, joint = by_score(left, right, pair)
     return ThresholdData(
         left=left,
         right=right,
-        treatment=None if received is None else split(received),
+        treatment=pair,
         sign=1 if treated_side == "above" else -1,
         cutoff=float(cutoff),
         outcome=columns.outcome,
@@ -223,8 +236,9 @@ def read_threshold(
         numerator=None if below is None else split(y),
         denominator=None if below is None else split(below),
         denominator_column=columns.denominator,
-        mixed_rows=0 if received is None else int(mixed.sum()),
+        mixed_rows=0 if received is None else int(each[mixed].sum()),
         mixed_score=float(score[mixed][0]) if mixed.any() else float("nan"),
+        joint=joint,
     )
 
 
@@ -243,9 +257,13 @@ def _nearest_first(
 
 
 def _kept(
-    score: np.ndarray, cutoff: float, sampling: np.ndarray | None, donut: float | None
+    score: np.ndarray,
+    cutoff: float,
+    sampling: np.ndarray | None,
+    donut: float | None,
+    each: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Rows with a positive weight outside the donut, and what was left out."""
+    """Entries with a positive weight outside the donut, and how many rows were left out."""
     kept = np.ones(score.size, dtype=bool)
     left_out: dict[str, Any] = {}
     if sampling is not None:
@@ -253,13 +271,17 @@ def _kept(
         left_out["rows_with_weight_zero"] = int((~kept).sum())
     if donut is not None:
         outside = _outside(score, cutoff, donut)
-        left_out |= {"donut": donut, "rows_left_out_by_donut": int((kept & ~outside).sum())}
+        left_out |= {"donut": donut, "rows_left_out_by_donut": int(each[kept & ~outside].sum())}
         kept &= outside
     return kept, left_out
 
 
 def _mixed_bin(
-    score: np.ndarray, received: np.ndarray | None, cutoff: float, treated_side: TreatedSide
+    score: np.ndarray,
+    received: np.ndarray | None,
+    cutoff: float,
+    treated_side: TreatedSide,
+    each: np.ndarray,
 ) -> np.ndarray:
     """Rows of the score next to the cutoff that alone mixes both arms, as after rounding.
 
@@ -276,9 +298,10 @@ def _mixed_bin(
     for side in (above, ~above):
         nearest = score[side].min() if side is above else score[side].max()
         candidate = score == nearest
-        share = float(broken[candidate].mean())
-        if candidate.sum() >= MIXED_ROWS and share >= most:
-            elsewhere = float(broken[~candidate].mean())
+        rows = float(each[candidate].sum())
+        share = float(each[candidate & broken].sum()) / rows
+        if rows >= MIXED_ROWS and share >= most and not candidate.all():
+            elsewhere = float(each[~candidate & broken].sum() / each[~candidate].sum())
             if elsewhere < share / 4:
                 best, most = candidate, share
     return best

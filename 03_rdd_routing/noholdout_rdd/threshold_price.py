@@ -21,8 +21,9 @@ from noholdout_rdd.inference import Effect, outcome_sides
 from noholdout_rdd.kernels.honest import bias_aware_critical, smoothness_rule
 from noholdout_rdd.kernels.jump import jump_pair
 from noholdout_rdd.kernels.local import Side, Spec, local_fit
+from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.ratio import overall_ratio
-from noholdout_rdd.threshold_data import Pair, ThresholdData
+from noholdout_rdd.threshold_data import ThresholdData
 
 PER = 1000  # users that the changes are stated for
 STEPS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)

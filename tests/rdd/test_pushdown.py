@@ -11,13 +11,16 @@ from noholdout_rdd import estimate
 from noholdout_rdd.kernels.local import Side
 from noholdout_rdd.kernels.neighbours import neighbour_residuals
 from noholdout_shared import engine
+from noholdout_shared.errors import DataError
 
 CALL: dict[str, Any] = {"running": "score", "cutoff": 0.85, "treated_side": "below"}
 
 
 @pytest.fixture(scope="module")
 def users() -> pd.DataFrame:
-    return generate(n_users=6_000, seed=5).users
+    users = generate(n_users=6_000, seed=5).users
+    broken = np.random.default_rng(1).random(len(users)) < 0.15
+    return users.assign(got_it=np.where(broken, 1, 0) ^ users["routed_to_premium"])
 
 
 @pytest.mark.parametrize("digits", [2, 3, 6])
@@ -28,6 +31,10 @@ def users() -> pd.DataFrame:
         ("cost_usd", {"kernel": "epanechnikov", "degree": 2, "selector": "certwo"}),
         ("cost_usd", {"variance": "hc3", "inference": "honest"}),
         ("task_completed", {"variance": "hc1", "kernel": "uniform", "bandwidth": 0.08}),
+        ("task_completed", {"treatment": "got_it"}),
+        ("cost_usd", {"treatment": "got_it", "variance": "hc2", "inference": "honest"}),
+        ("cost_usd", {"treatment": "got_it", "design": "sharp", "mixed_bin": "drop"}),
+        ("task_completed", {"treatment": "got_it", "selector": "cercomb2", "donut": 0.005}),
     ],
 )
 def test_summed_scores_answer_like_rows(
@@ -55,7 +62,7 @@ def test_summed_scores_answer_like_rows(
 
 
 @pytest.mark.parametrize(
-    "more", [{"donut": 0.01}, {"step": 0.01}, {"treatment": "routed_to_premium"}]
+    "more", [{"step": 0.01}, {"cluster": "workspace_id"}, {"costs": ["cost_usd"]}]
 )
 def test_what_the_sums_do_not_hold_is_read_as_rows(
     users: pd.DataFrame, more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -66,6 +73,16 @@ def test_what_the_sums_do_not_hold_is_read_as_rows(
     found = estimate(tmp_path / "rows.parquet", outcome="task_completed", **CALL, **more)
     assert "summed_by_engine" not in found.settings
     assert found.estimate == estimate(frame, outcome="task_completed", **CALL, **more).estimate
+
+
+def test_a_treatment_of_other_values_is_refused_with_its_rows_counted(
+    users: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WHOLE_BELOW", 0)
+    users.assign(score=users["query_confidence"]).to_parquet(tmp_path / "rows.parquet")
+    asked = {"outcome": "task_completed", "treatment": "signup_week"}
+    with pytest.raises(DataError, match=r"isn't 0/1: [\d,]+ of 6,000 rows"):
+        estimate(tmp_path / "rows.parquet", **asked, **CALL)
 
 
 def test_neighbour_squares_of_a_score_by_hand() -> None:

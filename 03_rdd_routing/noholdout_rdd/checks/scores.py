@@ -75,11 +75,10 @@ def distinct_scores(data: ThresholdData, effect: Effect) -> Check:
 def compliance(data: ThresholdData, effect: Effect, *, fuzzy: bool) -> Check:
     """Does the treatment received follow the rule within h?"""
     assert data.treatment is not None
-    wrong, rows = 0, 0
-    for k, (received, n) in enumerate(zip(data.treatment, effect.pair.n_h, strict=True)):
-        ruled = float(k == data.treated_index)
-        wrong += int((received[:n] != ruled).sum())
-        rows += n
+    wrong, rows = 0, sum(effect.rows_h)
+    for k, (side, received) in enumerate(zip(data.sides, data.treatment, strict=True)):
+        n, ruled = effect.pair.n_h[k], float(k == data.treated_index)
+        wrong += round(float(side.each(n) @ np.abs(received[:n] - ruled)))
     share = wrong / rows
     found = f"{wrong:,} of {rows:,} rows within the bandwidth ({share:.1%}) break the rule."
     if wrong == 0:

@@ -96,7 +96,8 @@ def _settings(
 
 def _arms(rows: ThresholdData, *, fuzzy: bool) -> tuple[int, int]:
     if fuzzy and rows.treatment is not None:
-        treated = int(sum(received.sum() for received in rows.treatment))
+        shares = zip(rows.sides, rows.treatment, strict=True)
+        treated = round(sum(float(side.each(side.n) @ share) for side, share in shares))
     else:
         treated = rows.sides[rows.treated_index].rows
     return treated, rows.n_obs - treated

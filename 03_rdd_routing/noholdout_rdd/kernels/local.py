@@ -174,9 +174,9 @@ class Side:
         """Neighbour residuals with all rows of the side at hand."""
         return neighbour_residuals(self.distance, self.values, MATCHES, self.count, self.spread)
 
-    def with_values(self, values: np.ndarray) -> Side:
-        """The same rows with other values, shape ``(m, n)``."""
-        return Side(self.distance, values, self.weights, self.clusters)
+    def with_values(self, values: np.ndarray, spread: np.ndarray | None = None) -> Side:
+        """The same entries with other values, shape ``(m, n)``, and their ``spread``."""
+        return Side(self.distance, values, self.weights, self.clusters, self.count, spread)
 
     def within(self, bandwidth: float, kernel: Kernel) -> int:
         """How many entries get a positive kernel weight."""
