@@ -33,8 +33,10 @@ Weights = Annotated[str | None, typer.Option(help="Column of sampling weights.")
 Covariates = Annotated[str | None, typer.Option(help="Covariate columns, commas between them.")]
 
 ConfLevel = Annotated[float, typer.Option(help="Confidence level of the interval.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random step.")]
-Jobs = Annotated[int, typer.Option(help="Processes to use; the result doesn't depend on it.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random step.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, help="Processes to use; the result doesn't depend on it.")
+]
 MissingRule = Annotated[
     Literal["refuse", "drop"],
     typer.Option(help="Rows with missing values: refuse, or drop and count."),
@@ -46,7 +48,7 @@ Sample = Annotated[
     int | None, typer.Option(help="Read this many random rows only; the answer says what it costs.")
 ]
 Margin = Annotated[
-    float | None, typer.Option(help="Also answer: is the effect not worse than minus this?")
+    float | None, typer.Option(min=0, help="Also answer: is the effect not worse than minus this?")
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

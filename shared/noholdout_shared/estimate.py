@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from noholdout_shared.checks import Check, Verdict, verdict
+from noholdout_shared.checks import Check, Verdict, structural, verdict
 from noholdout_shared.inference import not_worse_p, smallest_effect
+from noholdout_shared.input import check_margin
 from noholdout_shared.jsonable import jsonable, records
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class Estimate:
     proportion: bool = False
     margin: float | None = None
     calibration: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Hold what every estimate must: a usable margin, and no ``sound`` without an interval."""
+        if self.margin is not None:
+            check_margin(self.margin)
+        if math.isnan(self.conf_low) and verdict(self.checks) == "sound":
+            object.__setattr__(self, "checks", (*self.checks, _no_interval(self)))
 
     @property
     def verdict(self) -> Verdict:
@@ -181,3 +189,16 @@ class Estimate:
         from noholdout_shared.render import summary_html
 
         return summary_html(self)
+
+
+def _no_interval(estimate: Estimate) -> Check:
+    undefined = math.isnan(estimate.p_value)
+    return structural(
+        "interval",
+        "The estimate comes with an interval.",
+        "fail" if undefined else "caution",
+        math.nan,
+        f"No interval could be computed ({estimate.inference}), so nothing says how far off the "
+        "estimate may be. Look at the outcome's spread, ask for another inference, or get more "
+        "data.",
+    )

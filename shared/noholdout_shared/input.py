@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterable, Sequence
+import math
+import numbers
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,6 +19,8 @@ from noholdout_shared.sources import is_location, read_location, require_columns
 
 Missing = Literal["refuse", "drop"]
 
+HUGE = 1e100  # beyond it products of a few values overflow
+RESOLUTION = 1e-10  # of its largest value must an outcome vary by: floats hold 16 digits
 # Spellings of "missing" in text exports; looked at only where numbers are needed, since "NA"
 # may be a region.
 MISSING_WORDS = frozenset({"", "na", "nan", "n/a", "null", "none", "nat", "."})
@@ -68,7 +72,7 @@ def read_rows(
     DataError
         No such file, unreadable, empty, an unknown column, or missing values under ``refuse``.
     """
-    wanted = list(dict.fromkeys(column for column in columns if column is not None))
+    wanted = list(dict.fromkeys(_named(column) for column in columns if column is not None))
     check_choice("missing", missing, ("refuse", "drop"))
     said: dict[str, Any] = {}
     if sample is None:
@@ -85,6 +89,12 @@ def read_rows(
     return replace(rows, settings=said | rows.settings) if said else rows
 
 
+def _named(column: Any) -> Any:
+    if isinstance(column, Hashable):
+        return column
+    raise DataError(f"{column!r} was given where one column is named.", "", "Name a single column.")
+
+
 def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
     if is_location(data):
         return read_location(data, wanted)
@@ -97,7 +107,8 @@ def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
                 "Rename or drop one of them.",
             )
         require_columns(wanted, list(data.columns))
-        return data[wanted].reset_index(drop=True).copy()
+        # A new frame already; its values are only ever read.
+        return data[wanted].reset_index(drop=True)
     if hasattr(data, "to_pandas") and type(data).__module__.startswith("ibis."):
         require_columns(wanted, list(data.columns))
         return data.select(wanted).to_pandas()
@@ -143,7 +154,7 @@ def settle_missing(
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
-            blanks = [v for v in values.unique() if isinstance(v, str) and not v.strip()]
+            blanks = [v for v in _distinct(values) if isinstance(v, str) and not v.strip()]
             if blanks:
                 frame[column] = values.mask(values.isin(blanks))
     absent = frame.drop(columns=list(may_be_empty)).isna()
@@ -173,6 +184,19 @@ def settle_missing(
     return Rows(kept, {"rows_read": n_rows, "rows_dropped_missing": n_hit} | said), ~rows_hit
 
 
+def _distinct(values: pd.Series) -> np.ndarray:
+    try:
+        return values.unique()
+    except TypeError as error:
+        odd = next(value for value in values if not isinstance(value, Hashable))
+        raise DataError(
+            f"Column {str(values.name)!r} holds a {type(odd).__name__} in some rows, such as "
+            f"{odd!r}.",
+            "A cell must hold one number, text or date.",
+            "Take the values out of their containers, or name another column.",
+        ) from error
+
+
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """Raise a DataError unless ``value`` is one of ``choices``."""
     if value not in choices:
@@ -185,11 +209,30 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 def check_level(conf_level: float) -> None:
     """Raise a DataError unless ``0 < conf_level < 1``."""
-    if not 0 < conf_level < 1:
+    if not (isinstance(conf_level, numbers.Real) and 0 < conf_level < 1):
         raise DataError(
-            f"conf_level is {conf_level}.",
+            f"conf_level is {conf_level!r}.",
             "A confidence level lies between 0 and 1.",
             "Use 0.95 for a 95% interval.",
+        )
+
+
+def check_margin(margin: float) -> None:
+    """Raise a DataError unless the margin is finite and zero or more."""
+    if not (isinstance(margin, numbers.Real) and 0 <= margin < math.inf):
+        raise DataError(
+            f"margin is {margin!r}.",
+            "It says how much worse is still acceptable: the question is whether the effect is "
+            "above minus the margin.",
+            "Give a number of zero or more, in the outcome's units.",
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raise a DataError unless the seed is a whole number of zero or more."""
+    if not (isinstance(seed, numbers.Integral) and seed >= 0):
+        raise DataError(
+            f"seed is {seed!r}.", "The random numbers start from it.", "Use 0, 1, 2 or so."
         )
 
 
@@ -238,6 +281,13 @@ def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
     values = frame[column]
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
+    if pd.api.types.is_complex_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        kind = "complex numbers" if pd.api.types.is_complex_dtype(values) else "durations"
+        raise DataError(
+            f"{role} column {column!r} holds {kind}.",
+            "It must hold plain numbers, in a unit that you chose.",
+            "Convert it, for example durations to seconds: column.dt.total_seconds().",
+        )
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
         array = values.to_numpy(dtype=float)
     elif pd.api.types.is_datetime64_any_dtype(values):
@@ -257,6 +307,14 @@ def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
             f"(the first in row {int(np.flatnonzero(infinite)[0]) + 1}).",
             "No average can be taken over them.",
             "Find out where they come from, and fix or remove those rows.",
+        )
+    huge = np.abs(array) > HUGE
+    if huge.any():
+        raise DataError(
+            f"{role} column {column!r} holds {int(huge.sum()):,} values beyond {HUGE:g} (the first "
+            f"in row {int(np.flatnonzero(huge)[0]) + 1}).",
+            "Their squares don't fit into a number, and they are likely to be codes for missing.",
+            "Remove those rows, or write the column in another unit.",
         )
     return array
 
@@ -290,6 +348,13 @@ def outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
             f"Outcome column {column!r} is {values[0]:g} in all {values.size:,} rows.",
             "An outcome that never varies holds no information about an effect.",
             "Check that the right column was named and that it was logged.",
+        )
+    if values.size > 1 and np.ptp(values) < RESOLUTION * np.abs(values).max():
+        raise DataError(
+            f"Outcome column {column!r} varies by {np.ptp(values):.3g} around {values[0]:.6g}: in "
+            "its 11th digit or later.",
+            "Computers keep about 16 digits, so little of that variation would survive.",
+            "Subtract a constant from the column first; effects stay the same.",
         )
     return values
 

@@ -3,11 +3,13 @@
 import json
 import math
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from noholdout_shared.checks import structural, untestable
+from noholdout_shared.errors import DataError
 from noholdout_shared.estimate import Estimate
 
 ESTIMATE = Estimate(
@@ -75,6 +77,23 @@ def test_margin_is_answered() -> None:
     asked = ESTIMATE.with_margin(0.01)
     assert "not worse than -1.00 points: yes (one-sided p < 0.001)" in asked.summary()
     assert "not shown" in replace(asked, estimate=-0.02).summary()
+
+
+@pytest.mark.parametrize("margin", [-0.05, math.nan, math.inf, "0.1"])
+def test_a_margin_that_asks_no_question_is_refused(margin: Any) -> None:
+    with pytest.raises(DataError, match="how much worse is still acceptable"):
+        ESTIMATE.with_margin(margin)
+
+
+def test_nothing_is_sound_without_an_interval() -> None:
+    assert ESTIMATE.verdict == "sound"
+    without = {"conf_low": math.nan, "conf_high": math.nan}
+    only_p = replace(ESTIMATE, **without)
+    assert (only_p.verdict, only_p.check("interval").status) == ("caution", "caution")
+    assert replace(only_p, margin=0.1).checks == only_p.checks, "said once"
+    nothing = replace(ESTIMATE, std_error=math.nan, p_value=math.nan, **without)
+    assert nothing.verdict == "do-not-use"
+    assert "cluster-robust by workspace_id, normal" in nothing.check("interval").message
 
 
 def test_html_is_escaped() -> None:

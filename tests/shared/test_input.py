@@ -12,6 +12,8 @@ import pytest
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import (
     binary,
+    check_level,
+    check_seed,
     codes,
     numeric,
     outcome,
@@ -234,3 +236,41 @@ def test_empty_cells_that_mean_something_are_kept() -> None:
     rows = read_rows(frame, ["y", "launch"], missing="drop", may_be_empty=("launch",))
     assert rows.settings["rows_dropped_missing"] == 1
     assert rows.frame["launch"].isna().tolist() == [False, True]
+
+
+def test_numbers_that_arithmetic_cannot_hold_are_refused() -> None:
+    for values, said in (
+        ([1 + 1j, 2 + 0j], "complex numbers"),
+        (pd.to_timedelta([1, 2], "s"), "durations"),
+        ([1.0, -1e200], r"1 values beyond 1e\+100 \(the first in row 2\)"),
+    ):
+        with pytest.raises(DataError, match=said):
+            numeric(pd.DataFrame({"y": values}), "y", "Outcome")
+
+
+def test_an_outcome_that_varies_beyond_its_digits_is_refused() -> None:
+    y = np.array([0.0, 1.0, 1.0])
+    assert outcome(pd.DataFrame({"y": y + 1e9}), "y").tolist() == (y + 1e9).tolist()
+    with pytest.raises(DataError, match="varies by 1 around 1e\\+12: in its 11th digit"):
+        outcome(pd.DataFrame({"y": y + 1e12}), "y")
+
+
+def test_containers_in_cells_and_as_names_are_refused() -> None:
+    frame = pd.DataFrame({"y": [[1], [2]], "x": [1, 2]})
+    with pytest.raises(DataError, match=r"'y' holds a list in some rows, such as \[1\]"):
+        read_rows(frame, ["y"])
+    with pytest.raises(DataError, match="Name a single column"):
+        read_rows(frame, [["x"]])
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    check_seed(0)
+    with pytest.raises(DataError, match="seed is"):
+        check_seed(seed)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, "0.95", None, float("nan")])
+def test_a_level_lies_between_0_and_1(level: Any) -> None:
+    with pytest.raises(DataError, match="Use 0[.]95"):
+        check_level(level)
