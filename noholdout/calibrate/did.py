@@ -10,12 +10,7 @@ import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.estimate import Estimate
 
-from noholdout.calibrate.planting import (
-    Trial,
-    expected_effects,
-    generator,
-    plant,
-)
+from noholdout.calibrate.planting import Trial, generator, planted
 
 
 class DidPlacebos:
@@ -98,9 +93,7 @@ class DidPlacebos:
         if effect and not after.any():
             raise DesignError("The placebo launch reaches no row.", "", "")
         if effect:
-            y = frame[names["outcome"]].to_numpy(dtype=float)
-            own = expected_effects(y, effect, after.astype(float))
-            frame[names["outcome"]] = plant(y, own, after, rng.random(y.size))
+            planted(frame, names, effect, after, after.astype(float), rng)
         return Trial(frame, {**names, "anticipation": 0})
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:

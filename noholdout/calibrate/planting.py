@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DesignError
 from noholdout_shared.estimate import Estimate
+from noholdout_shared.input import numeric
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,41 @@ def plant(y: np.ndarray, effects: np.ndarray, rows: np.ndarray, draws: np.ndarra
         return y + np.where(rows, effects, 0.0)
     flips = rows & (draws < np.abs(effects))
     return np.where(flips, 1 - y, y)
+
+
+def planted(
+    frame: pd.DataFrame,
+    arguments: Mapping[str, Any],
+    effect: float,
+    rows: np.ndarray,
+    weights: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Plant the effect into the frame's outcome; return each row's own, shape ``(n,)``.
+
+    Of a ratio metric the numerator grows by ``effect`` times the denominator, so that any sum over
+    a sum of treated rows grows by the effect.
+
+    Parameters
+    ----------
+    frame
+        Its outcome column is replaced.
+    arguments
+        Name the ``outcome``, and the ``denominator`` where there is one.
+    rows
+        Who is treated, boolean, shape ``(n,)``.
+    weights
+        Whose weighted mean effect is to be ``effect``, shape ``(n,)``.
+    """
+    y = frame[arguments["outcome"]].to_numpy(dtype=float)
+    denominator = arguments.get("denominator")
+    if denominator is not None:
+        own = effect * numeric(frame, denominator, "Denominator")
+        frame[arguments["outcome"]] = y + np.where(rows, own, 0.0)
+        return own
+    own = expected_effects(y, effect, weights)
+    frame[arguments["outcome"]] = plant(y, own, rows, rng.random(y.size))
+    return own
 
 
 def generator(seed: int, number: int) -> np.random.Generator:

@@ -12,12 +12,7 @@ from noholdout_shared.errors import DesignError
 from noholdout_shared.estimate import Estimate
 from noholdout_shared.input import binary
 
-from noholdout.calibrate.planting import (
-    Trial,
-    expected_effects,
-    generator,
-    plant,
-)
+from noholdout.calibrate.planting import Trial, generator, planted
 
 MINIMUM = 50
 
@@ -68,9 +63,7 @@ class PropensityPlacebos:
         frame, names = self.frame.copy(), self.arguments
         frame[names["treatment"]] = treated.astype(int)
         if effect:
-            y = frame[names["outcome"]].to_numpy(dtype=float)
-            own = expected_effects(y, effect, self.weights)
-            frame[names["outcome"]] = plant(y, own, treated, rng.random(y.size))
+            planted(frame, names, effect, treated, self.weights, rng)
         return Trial(frame, names)
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:

@@ -11,12 +11,7 @@ from noholdout_shared.errors import DesignError
 from noholdout_shared.estimate import Estimate
 from noholdout_shared.input import numeric
 
-from noholdout.calibrate.planting import (
-    Trial,
-    expected_effects,
-    generator,
-    plant,
-)
+from noholdout.calibrate.planting import Trial, generator, planted
 
 EDGE = 0.15  # of a side's rows beyond the outermost placebo cutoffs
 MINIMUM = 100
@@ -89,13 +84,11 @@ class RddPlacebos:
         if effect:
             below = running < cutoff
             treated = below if names.get("treated_side", "above") == "below" else ~below
-            y = frame[names["outcome"]].to_numpy(dtype=float)
             # The truth is the effect at the cutoff, so the room is that of the rows next to it.
             near = np.argsort(np.abs(running - cutoff), kind="stable")
-            weights = np.zeros(y.size)
-            weights[near[: max(MINIMUM // 2, y.size // 20)]] = 1.0
-            own = expected_effects(y, effect, weights)
-            frame[names["outcome"]] = plant(y, own, treated, rng.random(y.size))
+            weights = np.zeros(near.size)
+            weights[near[: max(MINIMUM // 2, near.size // 20)]] = 1.0
+            planted(frame, names, effect, treated, weights, rng)
         return Trial(frame, {**names, "cutoff": cutoff})
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:

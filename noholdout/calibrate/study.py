@@ -33,8 +33,8 @@ CLASSES = {
 }
 # Arguments of the methods' ``estimate`` that name one column or several.
 COLUMN_ROLES = (
-    "outcome", "treatment", "unit", "time", "first_treated", "running", "cluster", "weights",
-    "covariates", "features", "outcome_covariates", "other_rules", "costs", "cost", "guardrails",
+    "outcome", "denominator", "treatment", "unit", "time", "first_treated", "running", "cluster",
+    "weights", "covariates", "features", "outcome_covariates", "other_rules", "costs", "cost", "guardrails",
     "slices", "propensity", "predictors", "current", "composition", "negative_controls", "exact",
     "scores", "trained_on",
 )  # fmt: skip
@@ -191,7 +191,6 @@ def _refuse_what_cannot_be_planted(method: str, arguments: Mapping[str, Any]) ->
         "covariate_times": (True, timing),
         "treatment_time": (True, timing),
         "pre_values": (True, timing),
-        "denominator": (True, "an effect is planted into one column, not into a ratio of two"),
         "rollout_log": (True, "a placebo moves a launch, and a log's other changes stay"),
         "first_treated": (method == "synthetic_control", "a placebo moves one launch, not several"),
         "outcome": (several, "an effect is planted into one outcome at a time"),

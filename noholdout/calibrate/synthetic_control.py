@@ -10,12 +10,7 @@ import pandas as pd
 from noholdout_shared.errors import DesignError
 from noholdout_shared.estimate import Estimate
 
-from noholdout.calibrate.planting import (
-    Trial,
-    expected_effects,
-    generator,
-    plant,
-)
+from noholdout.calibrate.planting import Trial, generator, planted
 
 MINIMUM = 6
 
@@ -70,9 +65,7 @@ class SyntheticControlPlacebos:
         start = self.periods[place]
         if effect:
             after = treated & (frame[names["time"]] >= start).to_numpy()
-            y = frame[names["outcome"]].to_numpy(dtype=float)
-            own = expected_effects(y, effect, after.astype(float))
-            frame[names["outcome"]] = plant(y, own, after, rng.random(y.size))
+            planted(frame, names, effect, after, after.astype(float), rng)
         return Trial(frame, {**names, "start": start})
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:

@@ -12,9 +12,8 @@ from noholdout_shared.input import binary, numeric
 
 from noholdout.calibrate.planting import (
     Trial,
-    expected_effects,
     generator,
-    plant,
+    planted,
     shuffled,
 )
 
@@ -43,9 +42,7 @@ class UpliftPlacebos:
             treated = shuffled(self.treated, self.groups, rng)
         frame = self.frame.copy()
         frame[names["treatment"]] = treated
-        y = frame[names["outcome"]].to_numpy(dtype=float)
-        own = expected_effects(y, effect, np.ones(y.size))
-        frame[names["outcome"]] = plant(y, own, treated == 1, rng.random(y.size))
+        own = planted(frame, names, effect, treated == 1, np.ones(len(frame)), rng)
         return Trial(frame, names, own)
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from noholdout.calibrate import calibrate
 from noholdout.calibrate.did import DidPlacebos
-from noholdout.calibrate.planting import expected_effects, plant, shuffled
+from noholdout.calibrate.planting import expected_effects, plant, planted, shuffled
 from noholdout.calibrate.propensity import PropensityPlacebos
 from noholdout.calibrate.rdd import RddPlacebos
 from noholdout.calibrate.study import _smallest
@@ -170,13 +170,35 @@ def test_processes_do_not_change_the_result(asked: Any) -> None:
         ({"unit": None}, DataError, "Neither a unit nor a cluster"),
         ({"replications": 1}, DataError, "replications is 1"),
         ({"effects": [math.inf]}, DataError, "finite"),
-        ({"denominator": "time"}, DataError, "--denominator time here.*a ratio of two"),
         ({"rollout_log": "log.csv"}, DataError, "--rollout-log log.csv here"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(change: Any, error: Any, said: str) -> None:
     with pytest.raises(error, match=said):
         calibrate("did", panel(), **{"replications": 2, **PANEL, **change})
+
+
+def test_an_effect_is_planted_into_a_ratio_by_its_numerator() -> None:
+    frame = pd.DataFrame({"won": [1.0, 0.0, 4.0], "tried": [2.0, 1.0, 4.0]})
+    treated = np.array([True, False, True])
+    asked = {"outcome": "won", "denominator": "tried"}
+    planted(frame, asked, 0.1, treated, np.ones(3), np.random.default_rng(0))
+    assert frame["won"].tolist() == pytest.approx([1.2, 0.0, 4.4])
+    ratio = frame["won"][treated].sum() / frame["tried"][treated].sum()
+    assert ratio == pytest.approx(5 / 6 + 0.1)
+
+
+@pytest.mark.parametrize("method", ["did", "propensity", "rdd", "synthetic_control"])
+def test_ratio_metrics_are_calibrated(method: str, asked: Any) -> None:
+    frame, arguments = asked[method]
+    frame = frame.assign(tried=np.random.default_rng(3).integers(1, 4, len(frame)))
+    frame["won"] = frame[arguments["outcome"]] * frame["tried"]
+    arguments = arguments | {"outcome": "won", "denominator": "tried"}
+    _, calibration = calibrate(method, frame, replications=6, effects=[0.03], seed=1, **arguments)
+    nothing, planted_effect = calibration.table.to_dict("records")
+    assert planted_effect["runs"] >= 4
+    # The same draws with and without the effect: a ratio moves by what was planted.
+    assert planted_effect["bias"] == pytest.approx(nothing["bias"], abs=0.01)
 
 
 def test_one_metric_and_one_launch_are_calibrated_at_a_time(asked: Any) -> None:
