@@ -1,13 +1,83 @@
-"""Columns of the user's table as arrays: strata, standardised designs, values for balance."""
+"""Columns of the user's table as arrays: strata, covariates, standardised designs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.design_matrix import design_matrix
-from noholdout_shared.input import codes
+from noholdout_shared.design_matrix import category_levels, independent_columns
+from noholdout_shared.input import codes, numeric
+
+from noholdout_propensity.kernels.designs import Columns, Design, StandardisedDesign, stored
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """The covariates as the user gave them, categories with all their levels, nothing dropped.
+
+    Parameters
+    ----------
+    rows
+        Their number.
+    columns, names
+        One array ``(n,)`` and one name each; a number's array is the user's own, not a copy.
+    first_levels
+        Places of the first level of each category, which a model with a constant leaves out.
+    indicators
+        Covariates that aren't numbers.
+    """
+
+    rows: int
+    columns: tuple[np.ndarray, ...]
+    names: tuple[str, ...]
+    first_levels: frozenset[int]
+    indicators: tuple[str, ...]
+
+    def design(self) -> tuple[Design, tuple[str, ...], dict[str, Any]]:
+        """A constant and the independent columns at mean 0 and variance 1; names and settings."""
+        places = [j for j in range(len(self.columns)) if j not in self.first_levels]
+        chosen = Columns(tuple(self.columns[j] for j in places))
+        kept = independent_columns(chosen) if places else []
+        names = [self.names[j] for j in places]
+        settings = {
+            "indicators": list(self.indicators),
+            "dropped_collinear": [names[j] for j in range(len(names)) if j not in set(kept)],
+        }
+        design = StandardisedDesign.of(tuple(chosen.columns[j] for j in kept), self.rows)
+        return stored(design), tuple(names[j] for j in kept), settings
+
+
+def covariate_columns(frame: pd.DataFrame, covariates: Sequence[str]) -> Covariates:
+    """Every covariate as columns of numbers.
+
+    Raises
+    ------
+    DataError
+        Dates, infinite values, or a text column with more than 1,000 different values.
+    """
+    columns: list[np.ndarray] = []
+    names: list[str] = []
+    first: list[int] = []
+    indicators: list[str] = []
+    for covariate in covariates:
+        found = category_levels(frame, covariate)
+        if found is not None:
+            coded, labels = found
+            first.append(len(columns))
+            columns.extend((coded == level).astype(float) for level in range(len(labels)))
+            names.extend(f"{covariate}={label}" for label in labels)
+            indicators.append(covariate)
+        elif pd.api.types.is_bool_dtype(frame[covariate]):
+            columns.append(frame[covariate].to_numpy(dtype=float))
+            names.append(f"{covariate}=True")
+            indicators.append(covariate)
+        else:
+            columns.append(numeric(frame, covariate, "Covariate"))
+            names.append(covariate)
+    return Covariates(len(frame), tuple(columns), tuple(names), frozenset(first), tuple(indicators))
 
 
 def joined(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
@@ -16,35 +86,3 @@ def joined(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
         return None
     each = np.column_stack([codes(frame, column)[0] for column in columns])
     return np.unique(each, axis=0, return_inverse=True)[1].ravel()
-
-
-def with_constant(values: np.ndarray) -> np.ndarray:
-    """A constant and the columns at mean 0 and variance 1: the estimates don't depend on units."""
-    design = np.empty((values.shape[0], values.shape[1] + 1), order="F")
-    design[:, 0] = 1.0
-    for j, column in enumerate(values.T, start=1):
-        spread = float(column.std())
-        np.subtract(column, column.mean(), out=design[:, j])
-        design[:, j] /= spread if spread > 0 else 1.0
-    return design
-
-
-def balance_columns(
-    frame: pd.DataFrame, covariates: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Every covariate for the balance table: all levels of a category, nothing dropped."""
-    blocks: list[np.ndarray] = []
-    names: list[str] = []
-    for covariate in covariates:
-        matrix = design_matrix(frame, [covariate], drop_collinear=False)
-        if matrix.settings["indicators"] and frame[covariate].dtype != bool:
-            coded, labels = pd.factorize(frame[covariate].astype(str), sort=True)
-            blocks.extend((coded == level).astype(float) for level in range(len(labels)))
-            names.extend(f"{covariate}={label}" for label in labels)
-        else:
-            blocks.extend(matrix.values.T)
-            names.extend(matrix.names)
-    values = np.empty((len(frame), len(blocks)), order="F")
-    for j, block in enumerate(blocks):
-        values[:, j] = block
-    return values, tuple(names)

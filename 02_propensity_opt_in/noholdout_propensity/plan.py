@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
 from noholdout_shared.input import (
@@ -24,7 +23,7 @@ from noholdout_shared.jsonable import jsonable
 from noholdout_shared.render import effect_text
 from scipy import special
 
-from noholdout_propensity.columns import with_constant
+from noholdout_propensity.columns import covariate_columns
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import ESTIMANDS
@@ -143,7 +142,7 @@ def plan(
             "A user who surely opts in, or surely doesn't, has no counterpart.",
             "Leave such users out of the plan, as the analysis will have to.",
         )
-    design = with_constant(design_matrix(frame, list(covariates or ())).values)
+    design = covariate_columns(frame, list(covariates or ())).design()[0]
     line = fit_linear(design, y, np.ones(y.size))
     spread = float(np.sqrt(((y - design @ line.coefficients) ** 2).sum() / (y.size - line.rank)))
     tilt = {"ate": np.ones_like(e), "att": e, "atc": 1 - e, "ato": e * (1 - e)}[estimand]

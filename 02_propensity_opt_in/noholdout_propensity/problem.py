@@ -8,7 +8,6 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import require_clusters
 from noholdout_shared.input import (
@@ -16,6 +15,7 @@ from noholdout_shared.input import (
     binary,
     check_choice,
     check_level,
+    check_seed,
     codes,
     denominators,
     is_proportion,
@@ -25,7 +25,8 @@ from noholdout_shared.input import (
     resolve_replicates,
 )
 
-from noholdout_propensity.columns import balance_columns, joined, with_constant
+from noholdout_propensity.columns import covariate_columns, joined
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums
 from noholdout_propensity.kernels.weighting import Estimand
 
@@ -110,6 +111,7 @@ class Options:
         check_choice("estimand", self.estimand, tuple(ESTIMANDS))
         check_choice("inference", self.inference, ("analytic", "bootstrap"))
         check_level(self.conf_level)
+        check_seed(self.seed)
         draws = resolve_replicates(
             self.replicates, self.inference, ("bootstrap",), DEFAULT_REPLICATES
         )
@@ -125,11 +127,12 @@ class Problem:
     outcome, treated, sampling
         Shape ``(n,)`` floats; ``sampling`` are the sampling weights, ones without.
     score_design, outcome_design
-        A constant and the standardised covariates, shape ``(n, k)``, column by column in memory.
+        A constant and the standardised covariates, shape ``(n, k)``; made block by block as they
+        are used when they are large.
     names
         Columns of ``score_design`` without the constant.
     balance_values, balance_names
-        Every covariate as the user gave it, categories with all their levels.
+        Every covariate as the user gave it, categories with all their levels, ``(n,)`` each.
     cluster_codes, strata
         Shape ``(n,)`` or ``None``; matches must lie within a stratum.
     denominator
@@ -145,10 +148,10 @@ class Problem:
     outcome: np.ndarray
     treated: np.ndarray
     sampling: np.ndarray
-    score_design: np.ndarray
-    outcome_design: np.ndarray
+    score_design: Design
+    outcome_design: Design
     names: tuple[str, ...]
-    balance_values: np.ndarray
+    balance_values: tuple[np.ndarray, ...]
     balance_names: tuple[str, ...]
     cluster_codes: np.ndarray | None
     n_clusters: int | None
@@ -194,6 +197,13 @@ class Problem:
         """The same rows with another outcome."""
         return replace(self, outcome=values)
 
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the treated and of the control rows."""
+        return self.once(
+            "places", lambda: (np.flatnonzero(self.treated), np.flatnonzero(1 - self.treated))
+        )
+
     def arms(self) -> tuple[ArmSums, ArmSums]:
         """Sums of the score's design and the outcome in the treated and the control arm."""
         return arm_sums(self.score_design, self.outcome, self.treated, self.sampling)
@@ -225,35 +235,25 @@ def prepare(options: Options) -> Problem:
         seed=options.seed,
     )
     frame = rows.frame
-    treated = binary(frame, options.treatment).astype(float)
-    # A copy: a view of one column would keep the whole frame in memory.
-    y = outcome(frame, options.outcome).copy()
-    for value, word in ((1.0, "treated"), (0.0, "control")):
-        count = int((treated == value).sum())
-        if count < MINIMUM_ARM:
-            raise DesignError(
-                f"There is only {count} {word} row.",
-                "A spread within each arm is needed for a standard error.",
-                "Use more data.",
-            )
-    matrix = design_matrix(frame, covariates)
-    if not matrix.names:
+    treated = both_arms(frame, options.treatment)
+    y = outcome(frame, options.outcome)
+    given = covariate_columns(frame, covariates)
+    score_design, names, said = given.design()
+    if not names:
         raise DesignError(
             f"None of the covariates ({', '.join(covariates)}) varies.",
             "There is nothing to adjust for, so this would be the naive comparison.",
             "Name covariates that vary and that were measured before the opt-in.",
         )
-    score_design = with_constant(matrix.values)
     outcome_design = score_design
     if for_outcome != covariates:
-        outcome_design = with_constant(design_matrix(frame, for_outcome).values)
+        outcome_design = covariate_columns(frame, for_outcome).design()[0]
     sampling = positive_weights(frame, options.weights)
     cluster_codes, n_clusters = None, None
     if options.cluster is not None:
         cluster_codes, labels = codes(frame, options.cluster)
         n_clusters = len(labels)
         require_clusters(n_clusters, options.cluster)
-    balance_values, balance_names = balance_columns(frame, covariates)
     below = denominators(frame, options.denominator, options.outcome)
     return Problem(
         options=options,
@@ -262,9 +262,9 @@ def prepare(options: Options) -> Problem:
         sampling=np.ones(y.size) if sampling is None else sampling,
         score_design=score_design,
         outcome_design=outcome_design,
-        names=matrix.names,
-        balance_values=balance_values,
-        balance_names=balance_names,
+        names=names,
+        balance_values=given.columns,
+        balance_names=given.names,
         cluster_codes=cluster_codes,
         n_clusters=n_clusters,
         strata=joined(frame, options.exact),
@@ -273,8 +273,22 @@ def prepare(options: Options) -> Problem:
         if below is None
         else bool((y >= 0).all() and (y <= below).all()),
         frame=frame[list(dict.fromkeys(later))].copy(),
-        settings={**rows.settings, **matrix.settings, "covariates": covariates},
+        settings={**rows.settings, **said, "covariates": covariates},
     )
+
+
+def both_arms(frame: pd.DataFrame, treatment: str) -> np.ndarray:
+    """The treatment as 0/1 floats, shape ``(n,)``; refuses an arm without a spread."""
+    treated = binary(frame, treatment).astype(float)
+    inside = int(treated.sum())
+    for count, word in ((inside, "treated"), (treated.size - inside, "control")):
+        if count < MINIMUM_ARM:
+            raise DesignError(
+                f"There is only {count} {word} row.",
+                "A spread within each arm is needed for a standard error.",
+                "Use more data.",
+            )
+    return treated
 
 
 def require_covariates(options: Options) -> list[str]:
@@ -351,11 +365,3 @@ def paired(pairs: Pairs | None) -> dict[str, str]:
             )
         found[covariate] = column
     return found
-
-
-def is_share(values: np.ndarray, below: np.ndarray | None) -> bool:
-    """Whether effects are percentage points: of shares, or of a count within a count."""
-    if below is None:
-        return is_proportion(values)
-    counts = all(bool((column == np.round(column)).all()) for column in (values, below))
-    return counts and bool((values >= 0).all() and (values <= below).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,16 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.input import numeric
 
 MAX_CATEGORIES = 1000
+BLOCK = 65_536  # rows
+
+
+class RowBlocks(Protocol):
+    """A matrix that gives its rows by slices: an array, or one that is made block by block."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -64,15 +74,22 @@ def design_matrix(
     return DesignMatrix(values, tuple(names), settings)
 
 
-def _columns_of(frame: pd.DataFrame, covariate: str) -> tuple[np.ndarray, list[str]]:
+def category_levels(frame: pd.DataFrame, covariate: str) -> tuple[np.ndarray, list[str]] | None:
+    """A text or categorical covariate's codes, shape ``(n,)``, and its values in order.
+
+    ``None`` for numbers and booleans.
+
+    Raises
+    ------
+    DataError
+        More than 1,000 different texts.
+    """
     values = frame[covariate]
     is_text = isinstance(values.dtype, (pd.CategoricalDtype, pd.StringDtype)) or (
         values.dtype == object and values.map(lambda v: isinstance(v, str)).any()
     )
-    if pd.api.types.is_bool_dtype(values):
-        return values.to_numpy(dtype=float)[:, None], [f"{covariate}=True"]
     if not is_text:
-        return numeric(frame, covariate, "Covariate")[:, None], []
+        return None
     coded, labels = pd.factorize(values.astype(str), sort=True)
     if len(labels) > MAX_CATEGORIES:
         raise DataError(
@@ -80,25 +97,47 @@ def _columns_of(frame: pd.DataFrame, covariate: str) -> tuple[np.ndarray, list[s
             "Each would become an indicator; it looks like an identifier or like free text.",
             "Leave it out, or group it into fewer values.",
         )
-    block = (coded[:, None] == np.arange(1, len(labels))[None, :]).astype(float)
-    return block, [f"{covariate}={label}" for label in labels[1:]]
+    return coded, list(labels)
 
 
-def independent_columns(values: np.ndarray, tolerance: float = 1e-9) -> list[int]:
+def _columns_of(frame: pd.DataFrame, covariate: str) -> tuple[np.ndarray, list[str]]:
+    found = category_levels(frame, covariate)
+    if found is not None:
+        coded, labels = found
+        block = (coded[:, None] == np.arange(1, len(labels))[None, :]).astype(float)
+        return block, [f"{covariate}={label}" for label in labels[1:]]
+    values = frame[covariate]
+    if pd.api.types.is_bool_dtype(values):
+        return values.to_numpy(dtype=float)[:, None], [f"{covariate}=True"]
+    return numeric(frame, covariate, "Covariate")[:, None], []
+
+
+def independent_columns(values: RowBlocks, tolerance: float = 1e-9) -> list[int]:
     """The columns to keep so that they and a constant are linearly independent.
 
     Earlier columns win. Shape of ``values`` is ``(n, k)``; columns are centred and scaled first,
-    so the tolerance has no unit.
+    so the tolerance has no unit. Rows are taken in blocks: nothing of the data's size is stored.
     """
-    centred = values - values.mean(axis=0)
-    norms = np.sqrt((centred**2).sum(axis=0))
-    scale = np.sqrt((values**2).sum(axis=0))
+    n, k = values.shape
+    blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+    mean = sum((values[rows].sum(axis=0) for rows in blocks), start=np.zeros(k)) / n
+    gram = np.zeros((k, k))
+    for rows in blocks:
+        centred = values[rows] - mean
+        gram += centred.T @ centred
+    squares = np.diag(gram)
+    norms = np.sqrt(squares)
+    scale = np.sqrt(squares + n * mean**2)
     varying = np.flatnonzero(norms > tolerance * np.maximum(scale, 1e-300))
     if varying.size == 0:
         return []
-    scaled = centred[:, varying] / norms[varying]
+    if _plainly_independent(gram[np.ix_(varying, varying)], norms[varying]):
+        return varying.tolist()
     # R keeps every angle between the columns and has only k rows.
-    r = qr(scaled, mode="r", pivoting=False)[0][: varying.size]
+    r = np.empty((0, varying.size))
+    for rows in blocks:
+        scaled = (values[rows][:, varying] - mean[varying]) / norms[varying]
+        r = qr(np.vstack([r, scaled]), mode="r", pivoting=False)[0][: varying.size]
     kept: list[int] = []
     for j in range(varying.size):
         residual = r[:, j]
@@ -108,3 +147,15 @@ def independent_columns(values: np.ndarray, tolerance: float = 1e-9) -> list[int
         if np.linalg.norm(residual) > tolerance:
             kept.append(j)
     return [int(varying[j]) for j in kept]
+
+
+def _plainly_independent(gram: np.ndarray, norms: np.ndarray) -> bool:
+    """Whether every column keeps a hundredth of its length beside the ones before it.
+
+    Products square the angles: nearer to collinear they have no digits left, and R must decide.
+    """
+    try:
+        pivots = np.diag(np.linalg.cholesky(gram / np.outer(norms, norms)))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(pivots.min() > 0.01)

@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 from noholdout_propensity import estimate
 from noholdout_propensity.checks import e_value
+from noholdout_propensity.kernels import designs
 from noholdout_propensity.kernels.balance import distribution_gap, effective_size
+from noholdout_propensity.kernels.richer import richer_design
+from noholdout_propensity.kernels.sums import weighted_gram
 from propensity.samples import simulate
 from scipy import stats
 
@@ -167,17 +170,31 @@ def test_balance_is_judged_against_a_coin_flip_of_that_size() -> None:
     assert "A coin flip between groups of 30 effective rows would leave about 0.258" in few.message
 
 
-def test_a_richer_design_made_block_by_block_is_the_stored_one(monkeypatch) -> None:
-    from noholdout_propensity.kernels import richer
-    from noholdout_propensity.kernels.sums import weighted_gram
-
+def test_designs_made_block_by_block_give_the_same_answers(monkeypatch) -> None:
     frame = simulate(20_000)
-    stored = estimate(frame, **COLUMNS).check("specification")
-    monkeypatch.setattr(richer, "STORED", 0)
-    made = estimate(frame, **COLUMNS).check("specification")
-    assert made.statistic == pytest.approx(stored.statistic, rel=1e-6)
+    asked = (
+        {},
+        {"folds": 1},
+        {"estimator": "ipw", "score": "probit"},
+        {"estimator": "matching", "estimand": "att"},
+        {"estimator": "matching", "distance": "mahalanobis"},
+        {"estimator": "regression"},
+        {"estimator": "entropy-balancing"},
+    )
+    stored = [estimate(frame, **COLUMNS, **options) for options in asked]
+    monkeypatch.setattr(designs, "STORED", 0)
+    made = [estimate(frame, **COLUMNS, **options) for options in asked]
+    for one, other in zip(stored, made, strict=True):
+        assert other.estimate == pytest.approx(one.estimate, rel=1e-9)
+        assert other.std_error == pytest.approx(one.std_error, rel=1e-9)
+        found = [answer.check("specification").statistic for answer in (one, other)]
+        assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
+def test_a_design_made_block_by_block_multiplies_as_the_stored_one(monkeypatch) -> None:
+    monkeypatch.setattr(designs, "STORED", 0)
     base = np.column_stack([np.ones(40_000), np.random.default_rng(0).normal(size=(40_000, 3))])
-    lazy = richer.richer_design(base, 20_000)
+    lazy = richer_design(base, 20_000)
     full = lazy[:]
     assert full.shape == lazy.shape == (40_000, 10)
     weights = np.random.default_rng(1).random(40_000)

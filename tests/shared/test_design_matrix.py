@@ -40,3 +40,31 @@ def test_an_identifier_as_covariate_is_refused() -> None:
     frame = pd.DataFrame({"id": [f"u{i}" for i in range(2000)]})
     with pytest.raises(DataError, match="2,000 different texts"):
         design_matrix(frame, ["id"])
+
+
+def plain_independent(values: np.ndarray) -> list[int]:
+    """One column after the other against those kept, by an orthogonal basis."""
+    kept: list[int] = []
+    basis: list[np.ndarray] = []
+    for j, column in enumerate((values - values.mean(axis=0)).T):
+        if np.linalg.norm(column) <= 1e-9 * np.linalg.norm(values[:, j]):
+            continue
+        rest = column / np.linalg.norm(column)
+        for _ in range(2):  # once more for the digits that the first round lost
+            for direction in basis:
+                rest = rest - (direction @ rest) * direction
+        if np.linalg.norm(rest) > 1e-9:
+            kept.append(j)
+            basis.append(rest / np.linalg.norm(rest))
+    return kept
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-7, 1e-3, 1.0])
+def test_nearly_collinear_columns_are_told_apart_whatever_the_blocks(monkeypatch, apart) -> None:
+    rng = np.random.default_rng(0)
+    a, b, noise = rng.normal(size=(3, 300))
+    values = np.column_stack([a, 1e6 + b, a - 2 * b + apart * noise, np.full(300, 0.1), b**2])
+    whole = independent_columns(values)
+    assert whole == plain_independent(values) == ([0, 1, 2, 4] if apart > 1e-9 else [0, 1, 4])
+    monkeypatch.setattr("noholdout_shared.design_matrix.BLOCK", 64)
+    assert independent_columns(values) == whole

@@ -152,7 +152,7 @@ def region_text(problem: Problem, region: Region) -> str:
     words = []
     for column, low, high in region.bounds:
         name = problem.balance_names[column]
-        values = problem.balance_values[:, column]
+        values = problem.balance_values[column]
         if np.isin(values, (0.0, 1.0)).all():
             words.append(name if low >= 0 else f"not {name}")
             continue

@@ -23,6 +23,7 @@ from noholdout_propensity.estimators.ipw import refit
 from noholdout_propensity.estimators.models import check_models, cross_fit_models
 from noholdout_propensity.estimators.regression import OutcomeFit
 from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.doubly_robust import (
     Nuisance,
     arm_fits,
@@ -34,7 +35,6 @@ from noholdout_propensity.kernels.doubly_robust import (
 )
 from noholdout_propensity.kernels.outcome import LinearFit
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate

@@ -11,8 +11,8 @@ import numpy as np
 from noholdout_shared.errors import ConvergenceError
 
 from noholdout_propensity.inference import Replicate
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.score import ScoreFit, fit_score
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
 from noholdout_propensity.problem import Problem
 
@@ -142,7 +142,7 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
     sizes = np.abs(fit.coefficients[1:])
     name = problem.names[int(sizes.argmax())]
     where = f", most of all along {name!r}."
-    for column, label in zip(problem.balance_values.T, problem.balance_names, strict=True):
+    for column, label in zip(problem.balance_values, problem.balance_names, strict=True):
         inside = column == 1
         if not np.isin(column, (0.0, 1.0)).all() or not inside.any():
             continue

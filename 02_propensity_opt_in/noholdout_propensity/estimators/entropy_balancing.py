@@ -11,8 +11,8 @@ import numpy as np
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import Fit
 from noholdout_propensity.estimators.regression import target_rows
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.entropy import balanced_mean, entropy_weights
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate

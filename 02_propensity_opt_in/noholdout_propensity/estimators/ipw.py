@@ -17,8 +17,8 @@ from noholdout_propensity.estimators.common import (
     richer_score,
     without_answer,
 )
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.score import ScoreFit, fit_score, logistic, refit_logit
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import (
     Effect,
     Estimand,

@@ -15,6 +15,7 @@ from noholdout_shared.input import check_choice
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
 from noholdout_propensity.estimators.ipw import moved_ipw
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.matching import (
     VARIANCE_NEIGHBOURS,
     MatchedEffect,
@@ -33,7 +34,6 @@ from noholdout_propensity.kernels.neighbours import (
     taken_on_score,
 )
 from noholdout_propensity.kernels.score import ScoreFit
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
@@ -252,7 +252,7 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
 def _in_space(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matched:
     """Matches on Mahalanobis distance, taken as known."""
     treated, score = problem.treated, score_fit.score
-    points = whitened(problem.score_design[:, 1:], treated)
+    points = whitened(problem.score_design[:][:, 1:], treated)
     centre = float(problem.outcome.mean())
     y = problem.outcome - centre
     arms = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))

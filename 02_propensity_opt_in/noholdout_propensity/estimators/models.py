@@ -51,20 +51,19 @@ def cross_fit_models(
     predicted = np.empty(n)
     means = np.empty((2, n))
     y, d, rows = problem.outcome, problem.treated, problem.sampling
+    x, z = problem.score_design[:], problem.outcome_design[:]
     for f in range(int(fold.max()) + 1):
         out, rest = fold == f, fold != f
         if isinstance(score, str):
-            own = fit_score(problem.score_design[rest], d[rest], weights=rows[rest])
+            own = fit_score(x[rest], d[rest], weights=rows[rest])
             if not own.converged:
                 return None
-            predicted[out] = 1 / (1 + np.exp(-(problem.score_design[out] @ own.coefficients)))
+            predicted[out] = 1 / (1 + np.exp(-(x[out] @ own.coefficients)))
         else:
-            x = problem.score_design[:, 1:]
-            fitted = _fitted(score, x[rest], d[rest].astype(int), rows[rest])
-            predicted[out] = fitted.predict_proba(x[out])[:, 1]
+            fitted = _fitted(score, x[rest, 1:], d[rest].astype(int), rows[rest])
+            predicted[out] = fitted.predict_proba(x[out, 1:])[:, 1]
         for a, arm in enumerate((1, 0)):
             inside = rest & (d == arm)
-            z = problem.outcome_design
             if outcome_model is None:
                 means[a, out] = z[out] @ fit_linear(z[inside], y[inside], rows[inside]).coefficients
                 continue

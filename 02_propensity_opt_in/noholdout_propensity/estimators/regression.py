@@ -11,8 +11,8 @@ from noholdout_shared.input import check_choice
 
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.outcome import fit_linear, regression_effect
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighted_outcome import weighted_regression_effect
 from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting
 from noholdout_propensity.problem import Common, Options, Problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Bins:
 
 
 def balance(
-    values: np.ndarray,
+    values: Sequence[np.ndarray],
     treated: np.ndarray,
     before: np.ndarray,
     after: np.ndarray,
@@ -65,16 +66,16 @@ def balance(
     Parameters
     ----------
     values
-        Shape ``(n, k)``.
+        One covariate each, shape ``(n,)``.
     before, after
         Sampling weights, and the balancing weights times them, shape ``(n,)``.
     """
-    k = values.shape[1]
+    k = len(values)
     signed = [_signed(treated, weights) for weights in (before, after)]
     found = [np.empty((4, k)) for _ in signed]
     codes = np.empty((k, treated.size), dtype=np.uint8)
     edges = []
-    for j, column in enumerate(values.T):
+    for j, column in enumerate(values):
         binary = is_binary(column)
         moments = [
             [_moments(column, weights * arm, binary) for arm in (treated, 1 - treated)]

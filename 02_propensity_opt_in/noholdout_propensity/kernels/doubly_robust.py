@@ -15,6 +15,7 @@ from operator import add
 
 import numpy as np
 
+from noholdout_propensity.kernels.designs import Design, blocks
 from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
 from noholdout_propensity.kernels.score import (
     ScoreFit,
@@ -23,7 +24,7 @@ from noholdout_propensity.kernels.score import (
     invert,
     logistic,
 )
-from noholdout_propensity.kernels.sums import Design, arm_sums, blocks, weighted_gram
+from noholdout_propensity.kernels.sums import ArmSums, arm_sums, weighted_gram
 from noholdout_propensity.kernels.weighting import Effect, Estimand, Tilting, tilting
 
 FREE = 0.05  # the least that a row's leverage may leave: beyond, one row is the model
@@ -54,8 +55,8 @@ def assign_folds(
     rng = np.random.default_rng(seed)
     if cluster_codes is not None:
         count = int(cluster_codes.max()) + 1
-        return (rng.permutation(count) % folds)[cluster_codes]
-    fold = np.empty(treated.size, dtype=np.int64)
+        return (rng.permutation(count) % folds).astype(np.int16)[cluster_codes]
+    fold = np.empty(treated.size, dtype=np.int16)
     for arm in (1, 0):
         members = np.flatnonzero(treated == arm)
         fold[members] = rng.permutation(members.size) % folds
@@ -65,8 +66,8 @@ def assign_folds(
 def cross_fit_linear(
     outcome: np.ndarray,
     treated: np.ndarray,
-    score_design: np.ndarray,
-    outcome_design: np.ndarray,
+    score_design: Design,
+    outcome_design: Design,
     full: ScoreFit,
     fold: np.ndarray,
     *,
@@ -75,40 +76,100 @@ def cross_fit_linear(
 ) -> Nuisance | None:
     """Logit score and linear outcome models, each row predicted from the other folds.
 
-    Rows are put in the folds' order and sums formed fold by fold, once; leaving a fold out is a
-    subtraction. ``None`` when a fold's score model has no solution.
+    Sums are formed fold by fold, once; leaving a fold out is a subtraction. ``None`` when a fold's
+    score model has no solution.
     """
-    n = outcome.size
-    order = np.argsort(fold, kind="stable")
-    edges = np.searchsorted(fold[order], np.arange(int(fold.max()) + 2))
-    folds = [slice(a, b) for a, b in pairwise(edges.tolist())]
-    x = score_design.T[:, order].T
-    z = x if outcome_design is score_design else outcome_design.T[:, order].T
-    y, d, w, v = outcome[order], treated[order], likelihood_weights[order], rows[order]
-    near = full.score[order]
-    residual, curvature = w * (d - near), w * near * (1 - near)
-    gradients = [x[f].T @ residual[f] for f in folds]
-    hessians = [weighted_gram(x[f], curvature[f]) for f in folds]
-    sums = [arm_sums(z[f], y[f], d[f], v[f]) for f in folds]
-    arms = [reduce(add, (s[a] for s in sums)) for a in (0, 1)]
-    gradient, hessian = sum(gradients), sum(hessians)
-    score, means = np.empty(n), np.empty((2, n))
-    for f, rest in enumerate(folds):
-        parts = [(x[p], d[p], w[p]) for p in (slice(0, rest.start), slice(rest.stop, n))]
-        coefficients = chord_steps(
-            parts, full.coefficients, gradient - gradients[f], invert(hessian - hessians[f])
-        )
+    sums = _fold_sums(
+        outcome, treated, score_design, outcome_design, full, fold, likelihood_weights, rows
+    )
+    gradients, hessians = (
+        np.array([getattr(part, name) for part in sums]) for name in ("gradient", "hessian")
+    )
+    found = chord_steps(
+        score_design,
+        treated,
+        likelihood_weights,
+        fold,
+        full.coefficients,
+        gradients.sum(axis=0) - gradients,
+        np.array([invert(hessian) for hessian in hessians.sum(axis=0) - hessians]),
+    )
+    for f, coefficients in enumerate(found):
         if coefficients is None:
-            kept = np.r_[0 : rest.start, rest.stop : n]
-            fit = fit_score(x[kept], d[kept], weights=w[kept])
+            rest = likelihood_weights * (fold != f)
+            fit = fit_score(score_design, treated, weights=rest)
             if not fit.converged:
                 return None
-            coefficients = fit.coefficients
-        score[order[rest]] = logistic(x[rest] @ coefficients)
-        for a in (0, 1):
-            left = arms[a] - sums[f][a]
-            means[a, order[rest]] = z[rest] @ solve_normal(left.gram, left.cross).coefficients
+            found[f] = fit.coefficients
+    score = logistic(_own_fold(score_design, np.array(found), fold))
+    means = []
+    for a in (0, 1):
+        whole = reduce(add, (part.arms[a] for part in sums))
+        left = [whole - part.arms[a] for part in sums]
+        lines = [solve_normal(part.gram, part.cross).coefficients for part in left]
+        means.append(_own_fold(outcome_design, np.array(lines), fold))
     return Nuisance(score, score * (1 - score), means[0], means[1])
+
+
+@dataclass(frozen=True)
+class _FoldSums:
+    """One fold's gradient and hessian of the score, and both arms' sums for the outcome."""
+
+    gradient: np.ndarray
+    hessian: np.ndarray
+    arms: tuple[ArmSums, ArmSums]
+
+    def __add__(self, other: _FoldSums) -> _FoldSums:
+        return _FoldSums(
+            self.gradient + other.gradient,
+            self.hessian + other.hessian,
+            (self.arms[0] + other.arms[0], self.arms[1] + other.arms[1]),
+        )
+
+
+def _fold_sums(
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    score_design: Design,
+    outcome_design: Design,
+    full: ScoreFit,
+    fold: np.ndarray,
+    likelihood_weights: np.ndarray,
+    rows: np.ndarray,
+) -> list[_FoldSums]:
+    """The sums of each fold, the score's at the solution on all rows."""
+    found: list[_FoldSums | None] = [None] * (int(fold.max()) + 1)
+    for block in blocks(outcome.size):
+        # Rows of one fold side by side: then a fold is a slice.
+        order = np.argsort(fold[block], kind="stable")
+        edges = np.searchsorted(fold[block][order], np.arange(len(found) + 1))
+        x = score_design[block].T[:, order].T
+        same = outcome_design is score_design
+        z = x if same else outcome_design[block].T[:, order].T
+        y, d, w, v, e = (
+            values[block][order]
+            for values in (outcome, treated, likelihood_weights, rows, full.score)
+        )
+        residual, curvature = w * (d - e), w * e * (1 - e)
+        for f, (start, stop) in enumerate(pairwise(edges.tolist())):
+            own = slice(start, stop)
+            part = _FoldSums(
+                x[own].T @ residual[own],
+                weighted_gram(x[own], curvature[own]),
+                arm_sums(z[own], y[own], d[own], v[own]),
+            )
+            before = found[f]
+            found[f] = part if before is None else before + part
+    return [part for part in found if part is not None]
+
+
+def _own_fold(design: Design, coefficients: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Each row's index under its own fold's coefficients ``(f, k)``, shape ``(n,)``."""
+    out = np.empty(fold.size)
+    for rows in blocks(fold.size):
+        each = coefficients @ design[rows].T
+        out[rows] = each[fold[rows], np.arange(each.shape[1])]
+    return out
 
 
 def linear_nuisance(

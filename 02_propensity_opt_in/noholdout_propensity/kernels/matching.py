@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noholdout_propensity.kernels.designs import Design, design_columns
 from noholdout_propensity.kernels.nearest import Windows, nearest_windows
 from noholdout_propensity.kernels.neighbours import Matches
 from noholdout_propensity.kernels.outcome import fit_linear
@@ -194,7 +195,7 @@ def score_derivatives(
     used: np.ndarray,
     estimate: float,
     fit: ScoreFit,
-    design: np.ndarray,
+    design: Design,
     order: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the score's estimation does to the variance: it becomes ``V - c'Bc + d'Bd``.
@@ -214,7 +215,7 @@ def score_derivatives(
 
     def columns() -> Iterator[np.ndarray]:
         # One at a time: a reordered copy of the design would be the largest thing in memory.
-        return (column[order] for column in design.T)
+        return (column[order] for column in design_columns(design))
 
     if targets == (True, True):
         c = near.weighted_covariance(0, columns(), used * slope / e)

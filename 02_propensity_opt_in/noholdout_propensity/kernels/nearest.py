@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_propensity.kernels.sums import blocks
+from noholdout_propensity.kernels.designs import blocks
 
 TIE = 1e-10  # scores closer than this are one score: rounding differs from row to row
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_propensity.kernels.sums import Design, design_sums
+from noholdout_propensity.kernels.designs import Design
+from noholdout_propensity.kernels.sums import design_sums
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_propensity.kernels.sums import Design, blocks, weighted_gram
+from noholdout_propensity.kernels.designs import BlockDesign, Design, stored
+from noholdout_propensity.kernels.sums import weighted_gram
 
 MOST_ADDED = 60
 ROWS_A_COLUMN = 10  # of the smaller arm, for each column of the richer design
 UNEXPLAINED = 1e-6  # share of a term's variance that the columns before it must leave
-STORED = 2_000_000  # entries: below it the design is stored, above it made anew in each pass
 
 
 @dataclass(frozen=True)
-class RicherDesign:
+class RicherDesign(BlockDesign):
     """A design with squares and products of its columns, made block by block as it is used.
 
     Parameters
@@ -28,7 +28,7 @@ class RicherDesign:
         Each term's mean and standard deviation, shape ``(m,)``.
     """
 
-    base: np.ndarray
+    base: Design
     left: np.ndarray
     right: np.ndarray
     centre: np.ndarray
@@ -36,13 +36,7 @@ class RicherDesign:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
         return self.base.shape[0], self.base.shape[1] + self.left.size
-
-    @property
-    def T(self) -> _Transposed:
-        """The transpose, for products with one value a row."""
-        return _Transposed(self)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         base = self.base[rows]
@@ -55,25 +49,8 @@ class RicherDesign:
         block[:, k:] /= self.scale
         return block
 
-    def __matmul__(self, coefficients: np.ndarray) -> np.ndarray:
-        out = np.empty(self.shape[0])
-        for rows in blocks(self.shape[0]):
-            out[rows] = self[rows] @ coefficients
-        return out
 
-
-@dataclass(frozen=True)
-class _Transposed:
-    design: RicherDesign
-
-    def __matmul__(self, values: np.ndarray) -> np.ndarray:
-        out = np.zeros(self.design.shape[1])
-        for rows in blocks(self.design.shape[0]):
-            out += self.design[rows].T @ values[rows]
-        return out
-
-
-def richer_design(design: np.ndarray, smallest_arm: int) -> Design | None:
+def richer_design(design: Design, smallest_arm: int) -> Design | None:
     """The design with squares and pairwise products added, standardised; ``(n, k + m)``.
 
     Squares come first; products are left out when both don't fit. ``None`` when nothing can be
@@ -81,7 +58,8 @@ def richer_design(design: np.ndarray, smallest_arm: int) -> Design | None:
     """
     room = min(MOST_ADDED, smallest_arm // ROWS_A_COLUMN - design.shape[1])
     k = design.shape[1]
-    squares = [(j, j) for j in range(1, k) if np.unique(design[:500, j]).size > 2]
+    first = design[:500]
+    squares = [(j, j) for j in range(1, k) if np.unique(first[:, j]).size > 2]
     products = [(i, j) for i in range(1, k) for j in range(i + 1, k)]
     chosen = squares + products if len(squares) + len(products) <= room else squares
     if not chosen or len(chosen) > room:
@@ -97,7 +75,7 @@ def richer_design(design: np.ndarray, smallest_arm: int) -> Design | None:
     if not keep:
         return None
     found = RicherDesign(design, left[keep], right[keep], centre[keep], scale[keep])
-    return found[:] if n * found.shape[1] <= STORED else found
+    return stored(found)
 
 
 def _news(gram: np.ndarray, k: int, scale: np.ndarray) -> list[int]:

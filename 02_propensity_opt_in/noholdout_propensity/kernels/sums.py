@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-BLOCK = 16_384  # rows at a time: the products of a block stay in the processor's cache
-
-
-class Transposed(Protocol):
-    """A transposed design: multiplies a value a row, ``(n,)``, into ``(k,)``."""
-
-    def __matmul__(self, other: np.ndarray, /) -> np.ndarray: ...
-
-
-class Design(Protocol):
-    """What a model asks of a design: an array ``(n, k)``, or one that is made block by block."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def T(self) -> Transposed: ...
-
-    def __matmul__(self, other: np.ndarray, /) -> np.ndarray: ...
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+from noholdout_propensity.kernels.designs import Design, blocks
 
 
 @dataclass(frozen=True)
@@ -54,12 +32,6 @@ class ArmSums:
 
     def __sub__(self, other: ArmSums) -> ArmSums:
         return ArmSums(self.gram - other.gram, self.cross - other.cross, self.square - other.square)
-
-
-def blocks(n: int) -> Iterator[slice]:
-    """Slices of at most ``BLOCK`` rows that cover ``n``."""
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n))
 
 
 def weighted_gram(design: Design, weights: np.ndarray) -> np.ndarray:

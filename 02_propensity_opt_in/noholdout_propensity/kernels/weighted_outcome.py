@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.outcome import LinearFit, RegressionEffect, fit_linear
 from noholdout_propensity.kernels.score import ScoreFit
-from noholdout_propensity.kernels.sums import Design
 from noholdout_propensity.kernels.weighting import Effect, Estimand, tilting
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.score import ScoreFit
-from noholdout_propensity.kernels.sums import Design
 
 Estimand = Literal["ate", "att", "atc", "ato"]
 SMALLEST = 1e-12  # a chance below this is no chance: its weight has no digits left
