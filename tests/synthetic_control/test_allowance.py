@@ -13,6 +13,7 @@ from noholdout_synthetic_control.kernels.jumps import (
     Jumps,
     autocovariance,
     launch_jumps,
+    mean_distance,
     split,
     step_contrast,
 )
@@ -72,17 +73,45 @@ def test_split_by_hand() -> None:
 
 
 def test_donors_that_jump_apart_by_hand() -> None:
-    """Jumps 0, 0, 4, 4 of variance 2: F = (4 * 4 / 2) / 3; the higher pair weighs 0.3."""
+    """Jumps 0, 0, 4, 4 of variance 2: each 2 from their centre, whose own variance is 1/2.
+
+    So each score is 2 / sqrt(3/2). Were half of them touched, by 4, the twin would be off by 2.
+    """
     found = donor_sign(Jumps(np.array([0.0, 0, 4, 4]), np.full(4, 2.0), 50), np.array([
         0.5, 0.2, 0.1, 0.2,
     ]))  # fmt: skip
     assert found is not None
-    assert found.statistic == pytest.approx(8 / 3)
+    score = 2 / math.sqrt(1.5)
+    ratio, df = mean_distance(np.full(4, score))
+    assert found.statistic == pytest.approx(ratio)
     assert found.members.tolist() == [2, 3]
-    assert found.bias == pytest.approx(-0.3 * 4)
-    p_all = stats.f.sf(8 / 3, 3, 50)
-    p_one = 1 - (1 - 2 * stats.t.sf(2 / math.sqrt(2 - 0.5), 50)) ** 4
+    assert found.size == pytest.approx(4)
+    assert found.bias == pytest.approx(2)
+    p_all = stats.f.sf(ratio**2, df, 50)
+    p_one = 1 - (1 - 2 * stats.t.sf(score, 50)) ** 4
     assert found.p_value == pytest.approx(min(1, p_all / 0.9, p_one / 0.1))
+
+
+@pytest.mark.parametrize("count", [3, 5, 10, 49])
+def test_mean_distances_of_nothing(count: int) -> None:
+    """By simulation: the mean distance of normal draws has the distribution that is claimed."""
+    rng = np.random.default_rng(count)
+    draws = rng.standard_normal((40_000, count))
+    draws -= draws.mean(axis=1, keepdims=True)
+    ratio, df = mean_distance(draws[0] / math.sqrt(1 - 1 / count))
+    scale = float(np.abs(draws[0]).mean()) / ratio  # the same for every draw
+    p_values = stats.chi2.sf(df * (np.abs(draws).mean(axis=1) / scale) ** 2, df)
+    for level in (0.01, 0.05, 0.2):  # within four standard errors and a tenth of the level
+        error = 4 * math.sqrt(level * (1 - level) / 40_000)
+        assert (p_values < level).mean() == pytest.approx(level, abs=error + level / 10)
+
+
+def test_many_donors_touched_alike_are_seen_before_one_is() -> None:
+    """At the same sum of squares, five of ten by 1.5 each weigh more than one by itself."""
+    half = np.where(np.arange(10) < 5, 1.5, -1.5)
+    one = np.where(np.arange(10) < 1, 9.0, -1.0) * math.sqrt(22.5 / 90)
+    assert half @ half == pytest.approx(one @ one)
+    assert mean_distance(half)[0] > 1.5 * mean_distance(one)[0]
 
 
 def test_the_variogram_finds_what_was_put_in() -> None:

@@ -29,7 +29,7 @@ def contaminated_donors(evidence: Evidence) -> HypothesisCheck | None:
         statistic=sign.statistic,
         p_value=sign.p_value,
         bias=sign.bias,
-        found=f"At the launch donors jumped apart by {math.sqrt(sign.statistic):.1f} times what "
+        found=f"At the launch donors jumped apart by {sign.statistic:.1f} times what "
         f"units do without one ({p_text(sign.p_value)}, {panel.donors.size} donors).",
         todo=f"{listed} (weight {weight:.2f}) lie {effect_text(sign.size, panel.proportion)} from "
         "the others: either group may have felt the launch or had a shock. What donors gained is "

@@ -32,7 +32,8 @@ def pre_fit(evidence: Evidence) -> HypothesisCheck | None:
     statistic, p_value = above(ratio, others)
     if math.isnan(p_value):
         return None
-    excess = math.sqrt(max(own - own / ratio * float(np.median(others)), 0.0))
+    noise = own / ratio if ratio > 0 else 0.0
+    excess = math.sqrt(max(own - noise * float(np.median(others)), 0.0))
     return HypothesisCheck(
         name="pre_fit",
         assumption="Before the launch the synthetic twin follows the treated side.",

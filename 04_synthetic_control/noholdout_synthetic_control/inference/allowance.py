@@ -17,7 +17,7 @@ from noholdout_shared.inference import two_sided_p
 from scipy import special
 
 from noholdout_synthetic_control.kernels.fits import Fit
-from noholdout_synthetic_control.kernels.jumps import Jumps, split
+from noholdout_synthetic_control.kernels.jumps import Jumps, mean_distance, split
 
 THRESHOLD = 2.0  # of z^2, below which nothing is allowed for
 MIN_PERIODS = 8
@@ -39,7 +39,8 @@ class Sign:
         The trend before fitting (carried to the time after the launch), or how far the jumping
         donors lie from the others.
     members
-        The donors that jumped, as indices into the donors; empty for a trend.
+        The smaller of the two groups that the jumps fall into, as indices into the donors; empty
+        for a trend.
     """
 
     statistic: float
@@ -113,10 +114,12 @@ def trend_sign(
 def donor_sign(jumps: Jumps | None, weights: np.ndarray) -> Sign | None:
     """Did some donors jump at the launch while others didn't?
 
-    The jumps' dispersion against that of fake launches by F, which sees many small jumps, and the
-    largest of them by t (Sidak over donors), which sees one: nine tenths of the level go to the
-    first, a tenth to the second. If all donors jumped alike nothing shows. The bias is the weight
-    of the smaller of the two groups into which the jumps fall best, times the groups' distance.
+    The jumps' mean distance from their centre against that of fake launches, which sees several
+    donors touched alike, and the largest of them by t (Sidak over donors), which sees one: nine
+    tenths of the level go to the first, a tenth to the second. If all donors jumped alike nothing
+    shows. The bias is the same mean distance by the twin's weights: what half of the donors,
+    touched alike, would do to the estimate (of one alone it is about twice that). Who was touched
+    isn't known, so it has no sign.
 
     Parameters
     ----------
@@ -128,12 +131,11 @@ def donor_sign(jumps: Jumps | None, weights: np.ndarray) -> Sign | None:
     count, precision = jumps.sizes.size, 1 / jumps.variances
     centre = float(precision @ jumps.sizes / precision.sum())
     apart = jumps.sizes - centre
-    ratio = float(precision @ apart**2) / (count - 1)
-    p_all = float(special.fdtrc(count - 1, jumps.df, ratio))
     scores = apart / np.sqrt(jumps.variances - 1 / precision.sum())
+    ratio, df = mean_distance(scores)
+    p_all = float(special.fdtrc(df, jumps.df, ratio**2))
     p_each = two_sided_p(float(np.abs(scores).max()), jumps.df)
     p_one = -math.expm1(count * math.log1p(-min(p_each, 1 - 1e-12)))
-    few, distance = split(jumps.sizes)
-    bias = -float(weights[few].sum()) * distance
     p_value = min(1.0, p_all / (1 - ALONE), p_one / ALONE)
-    return Sign(ratio, p_value, bias, distance, np.flatnonzero(few))
+    few, distance = split(jumps.sizes)
+    return Sign(ratio, p_value, float(weights @ np.abs(apart)), distance, np.flatnonzero(few))

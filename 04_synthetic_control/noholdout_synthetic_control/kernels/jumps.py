@@ -8,9 +8,11 @@ before and after, which weighs the days next to it most.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize, special
 
 WINDOW = 28  # periods at most on each side
 MIN_WINDOW = 2
@@ -75,7 +77,7 @@ def step_contrast(deviations: np.ndarray, side: int) -> np.ndarray:
     width = 2 * side
     rho, white, moving = autocovariance(deviations, min(width - 1, deviations.shape[1] - 1))
     lag = np.abs(np.subtract.outer(np.arange(width), np.arange(width)))
-    covariance = moving * rho**lag + (white + 1e-9) * np.eye(width)
+    covariance = moving * rho**lag + (white + 1e-9 * (white + moving or 1.0)) * np.eye(width)
     design = np.column_stack([np.ones(width), np.arange(width) >= side])
     whitened = np.linalg.solve(covariance, design)
     return np.asarray(np.linalg.solve(design.T @ whitened, whitened.T)[1])
@@ -109,6 +111,35 @@ def autocovariance(deviations: np.ndarray, lags: int) -> tuple[float, float, flo
     misses = ((white[:, None] + moving[:, None] * rise - target) ** 2) @ weight
     best = int(np.argmin(misses))
     return float(PERSISTENCE[best]), float(white[best]) * scale, float(moving[best]) * scale
+
+
+def mean_distance(scores: np.ndarray) -> tuple[float, float]:
+    """Mean absolute score over what chance gives, and the degrees of freedom of its square.
+
+    Of scores with variance one and correlation ``-1 / (J - 1)`` (distances from their own mean),
+    shape ``(J,)``, ``J >= 3``. Squares see one far score best, absolute values many of the same
+    size. The mean absolute score is near a multiple of a chi variable (Cadwell 1953, Biometrika
+    40(3/4)), here the one with the mean and variance that it has exactly (Geary 1936, Biometrika
+    28(3/4)): the ratio's square, scaled to a mean of one, is a chi-squared over these degrees.
+    """
+    count = scores.size
+    expected = math.sqrt(2 / math.pi)
+    apart = 1 / (count - 1)
+    product = 2 / math.pi * (math.sqrt(1 - apart**2) + apart * math.asin(apart))
+    variance = (1 + (count - 1) * product) / count - expected**2
+
+    def excess(df: float) -> float:
+        mean = chi_mean(df)
+        return (df - mean**2) / mean**2 - variance / expected**2
+
+    df = float(optimize.brentq(excess, 0.3, 1e7))
+    scale = expected / chi_mean(df) * math.sqrt(df)
+    return float(np.abs(scores).mean()) / scale, df
+
+
+def chi_mean(df: float) -> float:
+    """Mean of a chi variable."""
+    return math.sqrt(2) * math.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
 
 
 def split(sizes: np.ndarray) -> tuple[np.ndarray, float]:
