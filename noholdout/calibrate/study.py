@@ -34,9 +34,9 @@ CLASSES = {
 # Arguments of the methods' ``estimate`` that name one column or several.
 COLUMN_ROLES = (
     "outcome", "denominator", "treatment", "unit", "time", "first_treated", "running", "cluster",
-    "weights", "covariates", "features", "outcome_covariates", "other_rules", "costs", "cost", "guardrails",
-    "slices", "propensity", "predictors", "current", "composition", "negative_controls", "exact",
-    "scores", "trained_on",
+    "weights", "covariates", "features", "outcome_covariates", "other_rules", "costs", "cost",
+    "guardrails", "slices", "propensity", "predictors", "current", "composition",
+    "negative_controls", "exact", "scores", "trained_on",
 )  # fmt: skip
 DEFAULT_REPLICATIONS = 50
 SIZES = (0.5, 1.0, 1.5)  # of the smallest effect that the estimate says it could find
