@@ -272,5 +272,5 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 95, "0.95", None, float("nan")])
 def test_a_level_lies_between_0_and_1(level: Any) -> None:
-    with pytest.raises(DataError, match="Use 0[.]95"):
+    with pytest.raises(DataError, match=r"Use 0\.95"):
         check_level(level)
