@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--verdicts", type=int, default=500, help="first data sets with verdicts")
+    parser.add_argument("--verdicts", type=int, default=2000, help="first data sets with verdicts")
     parser.add_argument("--cells", nargs="*", default=[cell.name for cell in CELLS])
     parser.add_argument("--out", default="benchmarks/results/propensity_coverage.csv")
     args = parser.parse_args()
