@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
-from noholdout_shared.inference import influence_std_error, smallest_effect
+from noholdout_shared.inference import Interval, influence_std_error, smallest_effect
 from noholdout_shared.input import is_proportion
 from noholdout_shared.render import effect_text, p_text
 
@@ -37,7 +37,7 @@ def all_checks(
     effect, error = float(judged.headline.values[0]), judged.shown.std_error
     found: list[Check] = []
     if ready.assignment == "estimated":
-        found.append(unmeasured_confounding(effect, error, proportion, ready.names))
+        found.append(unmeasured_confounding(judged.shown, proportion, ready.names))
     else:
         assignment = randomised_assignment(ready, ranked.judges, ranked.top_everywhere, effect)
         found.extend(judge([assignment], error))
@@ -107,11 +107,9 @@ def randomised_assignment(
     )
 
 
-def unmeasured_confounding(
-    effect: float, std_error: float, proportion: bool, features: Sequence[str]
-) -> Check:
+def unmeasured_confounding(shown: Interval, proportion: bool, features: Sequence[str]) -> Check:
     """With an estimated propensity, features that nobody recorded leave no trace."""
-    nearest = max(abs(effect) - 1.96 * std_error, 0.0)
+    nearest = max(shown.conf_low, -shown.conf_high, 0.0)
     return untestable(
         "unmeasured_confounding",
         "The features hold everything that drives both the treatment and the outcome.",

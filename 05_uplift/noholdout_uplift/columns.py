@@ -30,6 +30,21 @@ def design_of(frame: pd.DataFrame, features: Sequence[str], score: str | None) -
     return design
 
 
+def refuse_copies(design: DesignMatrix, y: np.ndarray, outcome: str) -> None:
+    """Raise a DataError for a feature (or score) that is the outcome, but for scale and shift."""
+    away = y - y.mean()
+    other = design.values - design.values.mean(axis=0)
+    lengths = np.sqrt((other**2).sum(axis=0) * (away @ away))
+    same = np.abs(away @ other) >= (1 - 1e-10) * lengths
+    if same.any():
+        name = design.names[int(np.argmax(same))]
+        raise DataError(
+            f"{name!r} holds the same as the outcome {outcome!r}, but for scale and shift.",
+            "What is known only after the treatment can't say whom to treat.",
+            "Leave it out, and look for other columns made from the outcome.",
+        )
+
+
 def probability(
     frame: pd.DataFrame,
     treatment: np.ndarray,
@@ -60,6 +75,12 @@ def probability(
     return values, "given"
 
 
+def without_weight(frame: pd.DataFrame, column: str | None) -> np.ndarray:
+    """Which rows have the weight 0 and so count for nothing, shape ``(n,)``."""
+    values = positive_weights(frame, column)
+    return np.zeros(len(frame), dtype=bool) if values is None else values == 0
+
+
 def sampling_weights(frame: pd.DataFrame, column: str | None) -> np.ndarray | None:
     """How many rows each row stands for."""
     values = positive_weights(frame, column)
@@ -76,9 +97,11 @@ def costs(frame: pd.DataFrame, cost: float | str | None) -> np.ndarray | None:
         values = numeric(frame, cost, "Cost")
     else:
         values = np.full(len(frame), float(cost))
-    if not (values >= 0).all():
+    odd = ~((values >= 0) & np.isfinite(values))
+    if odd.any():
         raise DataError(
-            f"Cost holds {int((~(values >= 0)).sum()):,} values that aren't zero or more.",
+            f"Cost holds {int(odd.sum()):,} values that aren't zero or more, for example "
+            f"{values[odd][0]:g}.",
             "A cost is what treating the user takes out of the budget.",
             "Put savings into the outcome.",
         )

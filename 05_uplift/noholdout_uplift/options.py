@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice, check_level, resolve_replicates
+from noholdout_shared.input import (
+    Missing,
+    check_choice,
+    check_level,
+    check_seed,
+    resolve_replicates,
+)
 
 DEFAULT_LEARNER = "x"
 DEFAULT_REPLICATES = 500
@@ -53,6 +61,7 @@ def check_options(options: Options) -> int | None:
     """Refuse what can't be asked; the number of bootstrap draws, if any."""
     check_choice("inference", options.inference, ("influence", "bootstrap"))
     check_level(options.conf_level)
+    check_seed(options.seed)
     if options.scores is not None and options.learner is not None:
         raise DataError(
             f"Both scores={options.scores!r} and learner={options.learner!r} are given.",
@@ -65,17 +74,23 @@ def check_options(options: Options) -> int | None:
             "It says which rows trained the score of the column that --scores names.",
             "Name that column, or leave it out: learners keep their own folds apart.",
         )
-    if not 0 < options.fraction < 1:
+    if not (isinstance(options.fraction, Real) and 0 < options.fraction < 1):
         raise DataError(
-            f"fraction is {options.fraction:g}.",
+            f"fraction is {options.fraction!r}.",
             "It is the share of users, best first, that the answer is about.",
             "Use a number between 0 and 1, such as 0.2 for the top fifth.",
         )
-    if options.folds < 2:
+    if not (isinstance(options.folds, Integral) and options.folds >= 2):
         raise DataError(
-            f"folds is {options.folds}.",
+            f"folds is {options.folds!r}.",
             "One part of the rows must train a ranking that another part judges.",
             "Use 2 or more; 5 is the default.",
+        )
+    if options.budget is not None and not 0 <= options.budget < math.inf:
+        raise DataError(
+            f"budget is {options.budget!r}.",
+            "It is what may be spent, as a mean per user of all users.",
+            "Use a number of zero or more, or leave it out.",
         )
     return resolve_replicates(
         options.replicates, options.inference, ["bootstrap"], DEFAULT_REPLICATES

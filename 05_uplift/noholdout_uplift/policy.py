@@ -64,8 +64,6 @@ def make_rules(
         treat["current"] = current
     uniform = "treat-all"
     if budget is not None and rows.cost is not None:
-        if budget < 0:
-            raise DataError(f"budget is {budget:g}.", "Nothing can be spent.", "Use 0 or more.")
         chosen = np.empty(n)
         for k in np.unique(rows.fold):
             inside = rows.fold == k

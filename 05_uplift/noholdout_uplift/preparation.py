@@ -18,7 +18,9 @@ from noholdout_uplift.columns import (
     current_rule,
     design_of,
     probability,
+    refuse_copies,
     sampling_weights,
+    without_weight,
 )
 from noholdout_uplift.options import Options
 from noholdout_uplift.own_score import OwnScore, own_score
@@ -74,10 +76,13 @@ def prepare(data: Any, options: Options) -> Prepared:
     rows = read_rows(
         data, wanted, missing=options.missing, sample=options.sample, seed=options.seed
     )
-    frame, own = own_score(rows.frame, options)
+    empty = without_weight(rows.frame, options.weights)
+    counted = {"rows_with_weight_zero": int(empty.sum())} if empty.any() else {}
+    frame, own = own_score(rows.frame[~empty].reset_index(drop=True), options)
     y = outcome(frame, options.outcome)
     w = binary(frame, options.treatment)
     design = design_of(frame, features, options.scores)
+    refuse_copies(design, y, options.outcome)
     clusters = None
     if options.cluster is not None:
         clusters, labels = codes(frame, options.cluster)
@@ -99,7 +104,7 @@ def prepare(data: Any, options: Options) -> Prepared:
         cost=costs(frame, cost),
         current=None if options.current is None else current_rule(frame, options.current),
         guardrails={name: numeric(frame, name, "Guardrail") for name in options.guardrails},
-        settings={**rows.settings, **design.settings},
+        settings={**rows.settings, **counted, **design.settings},
     )
 
 

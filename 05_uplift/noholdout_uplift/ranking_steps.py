@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from noholdout_shared.errors import DesignError
 from noholdout_shared.inference import Interval, interval
 
 from noholdout_uplift.bootstrap import bootstrap_std_errors
@@ -28,6 +29,8 @@ from noholdout_uplift.kernels.aipw import AipwScores, aipw_scores
 from noholdout_uplift.options import Options
 from noholdout_uplift.preparation import Prepared
 from noholdout_uplift.scored import Scored
+
+NO_NOISE = 1e-10  # spread of the scores over the outcome's, below which it is rounding
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,14 @@ def make_judges(ready: Prepared, options: Options) -> Judges:
     outcome_model = make_learner("t", options.model, options.seed)
     means = cross_fitted_means(*ready.arms, fold, outcome_model, ready.weight)
     aipw = aipw_scores(ready.outcome, ready.treatment, propensity, *means)
+    if aipw.effect.std() <= NO_NOISE * ready.outcome.std():
+        raise DesignError(
+            f"The treatment explains {options.outcome!r} exactly: the effect comes out as "
+            f"{aipw.effect.mean():.6g} for every row, without any noise.",
+            "An outcome that the treatment fixes is usually a copy of it, and no interval "
+            "can be made.",
+            "Check how the outcome's column was made.",
+        )
     return Judges(fold, propensity, means, aipw)
 
 

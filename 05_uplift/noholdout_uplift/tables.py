@@ -121,7 +121,9 @@ def segment_labels(values: pd.Series) -> pd.Series:
     if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= MAX_LEVELS:
         return values.astype(str) if values.dtype == object else values
     edges = np.unique(np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])).tolist()
-    names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    # Four digits, or as many as it takes to tell the edges apart (times as seconds, for example).
+    digits = next(d for d in (4, 6, 10, 17) if len({f"{e:.{d}g}" for e in edges}) == len(edges))
+    names = [f"{low:.{digits}g} to {high:.{digits}g}" for low, high in pairwise(edges)]
     return pd.cut(values, edges, labels=names, include_lowest=True)
 
 

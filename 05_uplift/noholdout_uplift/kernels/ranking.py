@@ -15,6 +15,8 @@ import numpy as np
 from scipy.special import polygamma
 from scipy.special import psi as digamma
 
+LONGEST_TABLE = 20_000_000  # harmonic sums of whole weights beyond it come from digamma
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -213,7 +215,8 @@ def harmonic_sums(start: np.ndarray, end: np.ndarray, squared: bool = False) -> 
     if not many.any():
         return sums
     low, high = start[many], end[many]
-    if (low == np.floor(low)).all() and (high == np.floor(high)).all():
+    whole = (low == np.floor(low)).all() and (high == np.floor(high)).all()
+    if whole and end[-1] <= LONGEST_TABLE:
         table = np.append(0.0, np.cumsum(1.0 / np.arange(1, int(end[-1]) + 1) ** power))
         sums[many] = table[high.astype(np.int64)] - table[low.astype(np.int64)]
     elif squared:

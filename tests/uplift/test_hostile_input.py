@@ -1,0 +1,100 @@
+"""Input that could end in a traceback, a nonsense interval or a silent wrong answer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from noholdout_shared.errors import DataError, DesignError
+from noholdout_uplift import estimate
+from noholdout_uplift.kernels.ranking import harmonic_sums
+from noholdout_uplift.tables import segment_labels
+from uplift.simulated import ARGUMENTS, randomised
+
+LINEAR = {**ARGUMENTS, "model": "linear"}
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return randomised(1500, seed=21)[0]
+
+
+@pytest.mark.parametrize("outcome", [lambda w: w, lambda w: 5 - 2 * w])
+def test_an_outcome_that_the_treatment_fixes_has_no_interval(frame, outcome) -> None:
+    with pytest.raises(DesignError, match=r"explains 'y' exactly.*Check how"):
+        estimate(frame.assign(y=outcome(frame["w"])), **LINEAR)
+
+
+@pytest.mark.parametrize("role", ["features", "scores"])
+def test_a_copy_of_the_outcome_is_refused(frame: pd.DataFrame, role: str) -> None:
+    named = {"features": [*ARGUMENTS["features"], "leak"]} if role == "features" else {role: "leak"}
+    with pytest.raises(DataError, match="'leak' holds the same as the outcome 'y'"):
+        estimate(frame.assign(leak=3 - 100 * frame["y"]), **LINEAR | named)
+
+
+def test_rows_with_weight_zero_are_as_if_they_were_not_there(frame: pd.DataFrame) -> None:
+    light = frame.assign(weight=np.where(np.arange(1500) % 3, 1.0, 0.0))
+    found = estimate(light, weights="weight", **LINEAR)
+    without = estimate(light[light["weight"] > 0], weights="weight", **LINEAR)
+    assert found.estimate == without.estimate and found.std_error == without.std_error
+    assert found.n_obs == 1000 and found.settings["rows_with_weight_zero"] == 500
+
+
+def test_an_outcome_that_varies_only_where_nothing_counts(frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="'y' is 1 in all"):
+        estimate(frame.assign(weight=frame["y"]), weights="weight", **LINEAR)
+
+
+def test_huge_whole_weights_need_no_huge_table(frame: pd.DataFrame) -> None:
+    once = estimate(frame.assign(weight=1), weights="weight", **LINEAR)
+    often = estimate(frame.assign(weight=10**12), weights="weight", **LINEAR)
+    assert often.estimate == pytest.approx(once.estimate, rel=1e-9)
+    assert often.std_error == pytest.approx(once.std_error, rel=1e-9)
+
+
+def test_harmonic_sums_of_whole_numbers_are_the_same_either_way() -> None:
+    start, end = np.array([0.0, 3.0, 10.0]), np.array([3.0, 10.0, 12.0])
+    table = harmonic_sums(start, end)
+    assert table[1] == pytest.approx(sum(1 / i for i in range(4, 11)), abs=1e-14)
+    far = harmonic_sums(np.append(start, 12.0), np.append(end, 1e11))[:3]
+    assert far == pytest.approx(table, abs=1e-13)
+
+
+def test_quarters_of_times_in_seconds_have_different_names(frame: pd.DataFrame) -> None:
+    seconds = 1_732_000_000 + np.arange(1500)
+    labels = segment_labels(pd.Series(seconds))
+    assert labels.value_counts().tolist() == [375] * 4
+    assert labels.iloc[0] == "1732000000 to 1732000375"
+    found = estimate(
+        frame.assign(at=seconds), **LINEAR | {"features": [*ARGUMENTS["features"], "at"]}
+    )
+    assert found.tables["segments"].query("feature == 'at'")["n"].sum() == 1500
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cost": float("inf")}, "1,500 values that aren't zero or more, for example inf"),
+        ({"cost": 0.1, "budget": float("nan")}, "budget is nan"),
+        ({"cost": 0.1, "budget": float("inf")}, "budget is inf"),
+        ({"folds": 2.5}, "folds is 2.5"),
+        ({"fraction": "0.2"}, "fraction is '0.2'"),
+    ],
+)
+def test_values_that_cannot_be_meant(frame: pd.DataFrame, change: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        estimate(frame, **LINEAR | change)
+
+
+def test_a_seed_below_zero_is_refused(frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="seed is -1"):
+        estimate(frame, seed=-1, **LINEAR)
+
+
+@pytest.mark.parametrize("conf_level", [0.5, 0.95, 0.999])
+def test_what_would_overturn_the_answer_is_the_interval_s_distance_from_zero(
+    frame: pd.DataFrame, conf_level: float
+) -> None:
+    found = estimate(frame, propensity="estimate", conf_level=conf_level, **LINEAR)
+    nearest = max(found.conf_low, -found.conf_high, 0.0)
+    message = found.check("unmeasured_confounding").message
+    assert f"by {100 * nearest:.2f} points from its untreated" in message
