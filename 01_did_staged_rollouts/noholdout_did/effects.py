@@ -49,6 +49,8 @@ class Effects:
 
 def rollout_moments(rollout: Rollout) -> Moments:
     """The sums of a rollout."""
+    if rollout.summed is not None:
+        return rollout.summed
     return moments(
         rollout.y,
         rollout.period,

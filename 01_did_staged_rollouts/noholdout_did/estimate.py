@@ -187,6 +187,7 @@ def estimate(
         cell_mean=cell_mean,
         missing=missing,
         averages=estimator in ("group-time", "two-by-two"),
+        by_unit=estimator in ("group-time", "two-by-two") and inference != "randomization",
     )
     both = sorted(set(composition or ()) & set(covariates or ()))
     if both:

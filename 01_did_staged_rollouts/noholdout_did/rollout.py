@@ -16,8 +16,10 @@ from noholdout_shared.input import (
 )
 
 from noholdout_did.coding import CODE, period_codes
+from noholdout_did.kernels.moments import Moments
 from noholdout_did.launches import REASONS, Launches, launches
 from noholdout_did.panel import one_row_a_cell, take_rows
+from noholdout_did.panel_sums import PanelSums, read_panel
 from noholdout_did.pushdown import read_summed
 from noholdout_did.ratio import ratio
 from noholdout_did.rollout_log import Changes, LogRequest, read_changes
@@ -55,6 +57,9 @@ class Rollout:
     copies, spread
         When an engine summed rows into cells: rows behind each entry, and their sum of squared
         deviations from its mean, shape ``(n,)``; ``y`` then holds means, ``weights`` sums.
+    summed
+        The sums of a panel that stayed in its engine; ``unit`` and ``cluster`` then only say that
+        there are units.
     """
 
     y: np.ndarray
@@ -75,6 +80,7 @@ class Rollout:
     log_unit: np.ndarray | None = None
     copies: np.ndarray | None = None
     spread: np.ndarray | None = None
+    summed: Moments | None = None
 
     @property
     def n_rows(self) -> int:
@@ -109,10 +115,12 @@ def read_rollout(
     cell_mean: bool = False,
     missing: Missing = "refuse",
     averages: bool = False,
+    by_unit: bool = False,
 ) -> Rollout:
     """Read and validate. Rows of always-treated units are left out, counted.
 
-    ``averages``: whether the estimator is built from means by wave and period alone.
+    ``averages``: whether the estimator is built from means by wave and period alone; ``by_unit``:
+    whether sums over a panel's units are enough for it.
 
     Raises
     ------
@@ -145,6 +153,13 @@ def read_rollout(
             "Name --unit; in repeated cross-sections, name the log's unit in --cluster.",
         )
     may_be_empty = () if first_treated is None else (first_treated,)
+    others = (cluster, log, weights, denominator, cell_mean, *covariates, *composition)
+    if by_unit and unit and first_treated and not any(others):
+        panel = read_panel(data, outcome, time, first_treated, unit, missing)
+        if panel is not None:
+            return _without_always_treated(
+                _summed(panel, outcome, time, first_treated, unit), first_treated, time
+            )
     rows = read_summed(
         data,
         columns,
@@ -216,6 +231,35 @@ def read_rollout(
     if unit_codes is not None:
         rollout = one_row_a_cell(rollout, frame, unit or "", time, cell_mean)
     return _without_always_treated(rollout, first_treated, time)
+
+
+def _summed(panel: PanelSums, outcome: str, time: str, first_treated: str, unit: str) -> Rollout:
+    """A rollout whose units stayed in their engine: an entry a launch and period."""
+    rows = panel.rows
+    assert rows.cells is not None
+    y, proportion = rows.outcome(outcome)
+    period, periods = period_codes(rows.frame, time)
+    placed = launches(rows.frame[first_treated], periods, first_treated, time)
+    nobody = np.zeros(len(y), dtype=np.int64)
+    return Rollout(
+        y=y,
+        period=period,
+        launch=placed.index,
+        cluster=nobody,
+        unit=nobody,
+        weights=None,
+        covariates=None,
+        covariate_names=(),
+        composition=None,
+        composition_names=(),
+        periods=periods,
+        cluster_name=unit,
+        proportion=proportion,
+        settings={**rows.settings, **panel.settings},
+        copies=rows.copies,
+        spread=rows.cells.spread[outcome],
+        summed=panel.moments,
+    )
 
 
 def _logged(launch: np.ndarray, n_periods: int) -> Launches:
