@@ -5,22 +5,26 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, check_level
+from noholdout_shared.input import Missing, check_choice, check_level, check_seed
 from noholdout_shared.jsonable import jsonable, records
 from noholdout_shared.render import effect_text
 
 from noholdout_synthetic_control.metrics import wanted_metrics
 from noholdout_synthetic_control.timing import launch_index, match_treated, shown
-from noholdout_synthetic_control.watch import NEVER, Course, Watched, read_watched, watch
+from noholdout_synthetic_control.watch import NEVER, Course, watch
+from noholdout_synthetic_control.watched import Watched, read_watched
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Limits = Literal["always-valid", "alpha-spending"]
+ALWAYS_VALID = "always valid: normal mixture over sizes and days of change, Holm over units"
+SPENDING = "alpha spending: Lan and DeMets, Pocock's type, week by week, over all units"
 HISTORY = 56  # periods before the watch when no day is named: eight weeks of days
 
 
@@ -94,13 +98,24 @@ class Departures:
                 f"{least['p_value']:.2f}).",
                 80,
             )
-        error = f"{100 * (1 - self.conf_level):g}%"
-        lines += textwrap.wrap(
-            f"However often you look, the chance of naming anybody while nobody left is {error} "
-            "at most, as far as gaps go on to stray as they did in the history.",
-            80,
-        )
+        lines += textwrap.wrap(f"{self.promise()}, as far as gaps go on to stray as before.", 80)
         return "\n".join(lines)
+
+    def promise(self) -> str:
+        """What the limits hold, as a sentence without its end."""
+        error = f"{100 * (1 - self.conf_level):g}%"
+        horizon = self.settings["horizon"]
+        if horizon is None:
+            return (
+                "However often you look, the chance of ever naming anybody while nobody left is "
+                f"{error} at most"
+            )
+        left = horizon - self.settings["days"]
+        state = f"{left} to come" if left else "now over: start another for later days"
+        return (
+            f"In this watch of {horizon} periods ({state}) the chance of naming anybody while "
+            f"nobody left is {error}"
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Evidence day by day with its limit; without ``ax`` the gaps stand below it."""
@@ -121,7 +136,10 @@ def monitor(
     weights: str | None = None,
     cell_mean: bool = False,
     missing: Missing = "refuse",
+    limits: Limits = "always-valid",
+    horizon: int | None = None,
     conf_level: float = 0.95,
+    seed: int = 0,
 ) -> Departures:
     """Has any unit left its synthetic twin, and when? May be asked again every day.
 
@@ -130,8 +148,9 @@ def monitor(
     forecasts within the history, so that autocorrelation and the uncertainty of the weights are
     allowed for. A unit is said to have left once the likelihood of a lasting shift on some day
     exceeds that of none by a factor which, without a shift, is ever reached with a chance of 5% for
-    all units together (Ville's inequality, Holm over units). Nothing said of a day uses a
-    later one: a longer file repeats what a shorter one said.
+    all units together (Ville's inequality, Holm over units), or, with ``alpha-spending``, reached
+    within ``horizon`` periods (limits drawn from the wander learned, Lan and DeMets 1983). Nothing
+    said of a day uses a later one: a longer file repeats what a shorter one said.
 
     Assumes that gaps go on to stray as they did in the history (where half of the donors stray
     further, everyone's limits are widened), and that donors aren't touched by what moves the units
@@ -150,8 +169,17 @@ def monitor(
     missing
         ``refuse``, or ``drop``: units with gaps in the history aren't watched, units that stop
         reporting are watched (and serve as donors) until then; both are named in the settings.
+    limits
+        ``always-valid`` (default): they hold however long the watch goes on. ``alpha-spending``:
+        a watch whose length is fixed beforehand names departures sooner, above all those that
+        come late in it.
+    horizon
+        With ``alpha-spending``: periods of the whole watch, those to come included. Name the same
+        number every day; later periods aren't looked at.
     conf_level
-        One minus the chance that anybody is named, ever, while nobody left.
+        One minus the chance that anybody is named, ever (or within ``horizon``), while nobody left.
+    seed
+        Of the watches drawn for ``alpha-spending``.
 
     Raises
     ------
@@ -161,6 +189,9 @@ def monitor(
         Fewer than 20 periods of history, none to watch, or fewer than four units to learn from.
     """
     check_level(conf_level)
+    check_seed(seed)
+    check_choice("limits", limits, get_args(Limits))
+    check_horizon(limits, horizon)
     metrics = wanted_metrics(data, outcome, denominator)
     if len(metrics) > 1:
         raise DataError(
@@ -179,11 +210,29 @@ def monitor(
         cell_mean=cell_mean,
         missing=missing,
     )
+    panel = panel.until(horizon)
     watched = np.zeros(panel.units.size, dtype=bool)
     if treated is not None and len(treated):
         watched = match_treated(panel.units, treated, unit)
-    course = watch(panel, watched, 1 - conf_level)
-    return described(panel, course, watched, metrics[0].name, conf_level)
+    course = watch(panel, watched, 1 - conf_level, horizon, seed)
+    return described(panel, course, watched, metrics[0].name, conf_level, horizon)
+
+
+def check_horizon(limits: Limits, horizon: int | None) -> None:
+    """Raise a DataError unless a horizon is given exactly where error is spent over one."""
+    if limits == "always-valid" and horizon is not None:
+        raise DataError(
+            f"horizon {horizon} was given, but always-valid limits hold forever.",
+            "An option that changes nothing would mislead.",
+            "Leave it out, or ask for --limits alpha-spending.",
+        )
+    if limits == "alpha-spending" and (horizon is None or horizon < 2):
+        given = "no horizon was" if horizon is None else f"horizon {horizon} was"
+        raise DataError(
+            f"limits 'alpha-spending' were asked, and {given} given.",
+            "The error is spent over a number of periods that is fixed before the first look.",
+            "Name it with --horizon (two or more), the same at every look.",
+        )
 
 
 def first_watched(since: Any, column: str) -> Callable[[np.ndarray], int]:
@@ -204,7 +253,12 @@ def first_watched(since: Any, column: str) -> Callable[[np.ndarray], int]:
 
 
 def described(
-    panel: Watched, course: Course, treated: np.ndarray, outcome: str, conf_level: float
+    panel: Watched,
+    course: Course,
+    treated: np.ndarray,
+    outcome: str,
+    conf_level: float,
+    horizon: int | None,
 ) -> Departures:
     """The course as tables, with the user's labels."""
     family = np.flatnonzero(treated) if treated.any() else np.arange(panel.units.size)
@@ -250,7 +304,8 @@ def described(
         "days": days,
         "block": panel.block,
         "donors": int((~treated).sum()),
-        "limits": "always valid: normal mixture over sizes and days of change, Holm over units",
+        "horizon": horizon,
+        "limits": ALWAYS_VALID if horizon is None else SPENDING,
         "gaps_stray": {
             "level_sd": float(np.sqrt(course.wander.level)),
             "drift_sd_per_100_periods": float(np.sqrt(course.wander.slope)),

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from noholdout_shared.checks import holm
-from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, is_proportion
+from noholdout_shared.errors import DesignError
 
-from noholdout_synthetic_control.cells import read_table
-from noholdout_synthetic_control.kernels.departures import Evidence, make_clock, weigh_evidence
+from noholdout_synthetic_control.kernels.departures import (
+    Clock,
+    Evidence,
+    change_prior,
+    make_clock,
+    watch_prior,
+    weigh_evidence,
+)
 from noholdout_synthetic_control.kernels.fits import demeaned_problem
 from noholdout_synthetic_control.kernels.noise import own_noise
+from noholdout_synthetic_control.kernels.spending import Limits, drawn_scans, spending_limits
 from noholdout_synthetic_control.kernels.wander import Wander, fit_wander
-from noholdout_synthetic_control.panel import WEEK, WEEKS_FOR_BLOCKS
-from noholdout_synthetic_control.ratios import Metric
-from noholdout_synthetic_control.timing import is_daily, shown
+from noholdout_synthetic_control.watched import Watched
 
 MIN_HISTORY = 20
 MIN_DONORS = 3
 SIZES = 2.0  # spread of the shifts looked for, in standard deviations of one day's gap
 NEVER = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A panel with a history before the watch; ``nan`` where a unit no longer reports.
-
-    Parameters
-    ----------
-    outcomes, counts
-        Shape ``(N, T)``; ``counts`` may be ``None``.
-    units, times
-        Labels, shapes ``(N,)`` and ``(T,)``.
-    n_pre
-        Periods of history.
-    settings
-        Who was left out, and why.
-    """
-
-    outcomes: np.ndarray
-    counts: np.ndarray | None
-    units: np.ndarray
-    times: np.ndarray
-    n_pre: int
-    proportion: bool
-    settings: dict[str, Any]
-
-    @property
-    def block(self) -> int:
-        """Periods a block in the fit, by the history alone."""
-        daily = is_daily(self.times[: self.n_pre]) is not False
-        return WEEK if daily and self.n_pre >= WEEKS_FOR_BLOCKS * WEEK else 1
 
 
 @dataclass(frozen=True)
@@ -83,65 +54,105 @@ class Course:
     wander: Wander
 
 
-def read_watched(
-    data: Any,
-    metric: Metric,
-    *,
-    unit: str,
-    time: str,
-    first: Callable[[np.ndarray], int],
-    weights: str | None = None,
-    cell_mean: bool = False,
-    missing: Missing = "refuse",
-) -> Watched:
-    """The matrix of units by periods; ``first`` finds the first day watched among the times.
+@dataclass(frozen=True)
+class Twins:
+    """Every unit's twin of the donors.
 
-    A ratio is each period's sum over sum: a window of several would look ahead.
-
-    Raises
-    ------
-    DataError
-        Cells without a value under ``refuse``.
+    Parameters
+    ----------
+    gaps
+        After the history, shape ``(N, T)``.
+    weights
+        Of the donors in each unit's twin, row by row, shape ``(N, N)``.
+    loading
+        Sum of squared weights, the unit's own one included, shape ``(N,)``.
+    variance
+        Of one day's gap that is the units' own noise, shape ``(N,)``.
     """
-    asked: dict[str, Any] = {"weights": weights, "cell_mean": cell_mean, "missing": missing}
-    table = read_table(data, metric.numerator, unit, time, **asked)
-    outcomes, counts = table.outcomes, table.total if table.sized else None
-    if metric.denominator is not None:
-        below = read_table(data, metric.denominator, unit, time, **asked).outcomes
-        outcomes = np.divide(outcomes, below, out=np.full_like(outcomes, np.nan), where=below > 0)
-        counts = None
-    n_pre = first(table.times)
-    known = np.isfinite(outcomes)
-    absent = int((~known).sum())
-    if absent and missing == "refuse":
-        i, t = np.argwhere(~known)[0]
-        raise DataError(
-            f"{absent:,} of {known.size:,} cells of {unit!r} and {time!r} have no value (the first "
-            f"is {table.units[i]!s} at {shown(table.times[t])}).",
-            "A unit can't be compared with its twin on a day without data.",
-            "Fill them, or use --missing drop (missing='drop'): units with gaps in the history "
-            "aren't watched, units that stop reporting are watched until then.",
-        )
-    complete = known[:, :n_pre].all(axis=1)
-    stopped = complete & ~known.all(axis=1)
-    settings = {
-        **table.settings,
-        "not_watched": [str(label) for label in table.units[~complete]],
-        "stopped_reporting": [str(label) for label in table.units[stopped]],
-    }
-    history = outcomes[complete, :n_pre]
-    return Watched(
-        outcomes=outcomes[complete],
-        counts=None if counts is None else counts[complete],
-        units=table.units[complete],
-        times=table.times,
-        n_pre=n_pre,
-        proportion=metric.denominator is None and history.size > 0 and is_proportion(history),
-        settings=settings,
-    )
+
+    gaps: np.ndarray
+    weights: np.ndarray
+    loading: np.ndarray
+    variance: np.ndarray
 
 
-def watch(panel: Watched, treated: np.ndarray, alpha: float) -> Course:
+@dataclass(frozen=True)
+class Learned:
+    """What the history says of the days to come; ``N`` units, ``H`` days.
+
+    Parameters
+    ----------
+    noise
+        Variance of each unit's own noise in one period, shape ``(N,)``.
+    wander, multiples
+        How gaps stray, and each unit's multiple of it, shape ``(N,)``.
+    twins
+        By the donors of the history.
+    clock
+        Of the gaps' covariances over ``H`` days.
+    scale
+        Spread of the shifts looked for, shape ``(N,)``.
+    """
+
+    noise: np.ndarray
+    wander: Wander
+    multiples: np.ndarray
+    twins: Twins
+    clock: Clock
+    scale: np.ndarray
+
+    def limits(self, family: np.ndarray, alpha: float, seed: int) -> Limits:
+        """Limits that spend ``alpha`` over the ``H`` days, ``family`` (boolean) being watched."""
+        members = np.flatnonzero(family)
+        parts = (self.noise, self.twins.weights, members, self.clock, self.scale)
+        return spending_limits(drawn_scans(self.wander, self.multiples, *parts, seed), alpha)
+
+
+def learn(panel: Watched, donors: np.ndarray, days: int) -> Learned:
+    """Fit twins and wander to the history, for ``days`` days to come."""
+    n_pre = panel.n_pre
+    counts = None if panel.counts is None else panel.counts[:, :n_pre]
+    noise = own_noise(panel.outcomes[:, :n_pre], n_pre, counts, panel.proportion)
+    wander, multiples = learned_wander(panel, noise, donors)
+    twins = twin_gaps(panel.outcomes, n_pre, noise, donors, panel.block)
+    covariance = wander.covariance(days, twins.loading * multiples, twins.variance)
+    scale = SIZES * np.sqrt(covariance[:, 0, 0])
+    return Learned(noise, wander, multiples, twins, make_clock(covariance), scale)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a unit is said to have left.
+
+    Parameters
+    ----------
+    alpha
+        Chance of saying so of anybody, on any day, when nobody left.
+    family
+        Units watched, boolean, shape ``(N,)``.
+    prior
+        Weight of a change on each day, shape ``(T,)``.
+    limits
+        Of a watch of fixed length; ``None`` where limits are to hold forever.
+    """
+
+    alpha: float
+    family: np.ndarray
+    prior: np.ndarray
+    limits: Limits | None
+
+    def p_values(self, evidence: Evidence) -> np.ndarray:
+        """Smallest so far, adjusted over the units watched, shape ``(N, T)``; one for others."""
+        if self.limits is None:
+            return running_p(evidence.log_ratio, self.family)
+        found = np.ones(evidence.scan.shape)
+        found[self.family] = self.limits.p_values(evidence.scan[self.family])
+        return found
+
+
+def watch(
+    panel: Watched, treated: np.ndarray, alpha: float, horizon: int | None = None, seed: int = 0
+) -> Course:
     """Run through the days.
 
     Twins, and how far forecasts stray, come from the history alone. A unit that has left serves
@@ -154,7 +165,54 @@ def watch(panel: Watched, treated: np.ndarray, alpha: float) -> Course:
         watched and each serves the others.
     alpha
         Chance of saying of anybody, on any day, that it left when nobody did.
+    horizon
+        Days of the whole watch, those to come included, over which the error is spent; ``None``
+        for limits that hold forever. ``seed`` draws the former.
     """
+    require_enough(panel, treated)
+    n_pre, days = panel.n_pre, panel.times.size - panel.n_pre
+    donors, family = ~treated, treated if treated.any() else ~treated
+    learned = learn(panel, donors, horizon or days)
+    rule = Rule(alpha, family, change_prior(days), None)
+    if horizon is not None:
+        limits = learned.limits(family, alpha, seed)
+        rule = Rule(alpha, family, watch_prior(horizon)[:days], limits)
+    known = np.isfinite(panel.outcomes[:, n_pre:])
+    stops = np.where(known.all(axis=1), NEVER, known.argmin(axis=1))
+    alive = np.arange(days) < stops[:, None]
+    clock, gaps = learned.clock.first(days), learned.twins.gaps
+    left_on = np.full(family.size, NEVER)
+    said = np.ones(gaps.shape)
+    serving, begin = donors & (stops > 0), 0
+    while True:
+        if begin > 0 or (stops == 0).any():
+            newer = twin_gaps(panel.outcomes, n_pre, learned.noise, serving, panel.block).gaps
+            gaps = np.concatenate([gaps[:, :begin], newer[:, begin:]], axis=1)
+        each = alpha / int(family.sum())
+        evidence = weigh_evidence(gaps, alive, clock, learned.scale, donors, each, rule.prior)
+        said[:, begin:] = rule.p_values(evidence)[:, begin:]
+        gone = np.minimum.accumulate(said, axis=1) <= alpha
+        left_on = np.where(gone.any(axis=1), gone.argmax(axis=1), NEVER)
+        # The next day after which somebody can no longer be a donor.
+        last = np.minimum(left_on, np.where(stops == NEVER, NEVER, stops - 1))
+        ends = last[serving & (last < days - 1)]
+        if ends.size == 0:
+            return Course(
+                gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, learned.wander
+            )
+        begin = int(ends.min()) + 1
+        serving = donors & (last >= begin)
+        if serving.sum() < 2:  # no twin can be made any more: nothing new is said
+            said[:, begin:] = 1.0
+            left_on = np.where(left_on < begin, left_on, NEVER)
+            gaps[:, begin:] = np.nan
+            return Course(
+                gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, learned.wander
+            )
+
+
+def require_enough(panel: Watched, treated: np.ndarray) -> None:
+    """Raise a DesignError where the history or the donors are too few to learn from."""
     if panel.n_pre < MIN_HISTORY:
         raise DesignError(
             f"{panel.n_pre} periods lie before the watch.",
@@ -167,42 +225,6 @@ def watch(panel: Watched, treated: np.ndarray, alpha: float) -> Course:
             f"How far a twin strays is learned from them; {MIN_DONORS + 1} are the least.",
             "Watch fewer units, or add others.",
         )
-    n_pre, days = panel.n_pre, panel.times.size - panel.n_pre
-    counts = None if panel.counts is None else panel.counts[:, :n_pre]
-    noise = own_noise(panel.outcomes[:, :n_pre], n_pre, counts, panel.proportion)
-    donors = ~treated
-    wander, multiples = learned_wander(panel, noise, donors)
-    known = np.isfinite(panel.outcomes[:, n_pre:])
-    stops = np.where(known.all(axis=1), NEVER, known.argmin(axis=1))
-    alive = np.arange(days) < stops[:, None]
-    gaps, loading, variance = twin_gaps(panel.outcomes, n_pre, noise, donors, panel.block)
-    covariance = wander.covariance(days, loading * multiples, variance)
-    clock, scale = make_clock(covariance), SIZES * np.sqrt(covariance[:, 0, 0])
-    family = treated if treated.any() else ~treated
-    left_on = np.full(family.size, NEVER)
-    said = np.ones(gaps.shape)
-    serving, begin = donors & (stops > 0), 0
-    while True:
-        if begin > 0 or (stops == 0).any():
-            newer, _, _ = twin_gaps(panel.outcomes, n_pre, noise, serving, panel.block)
-            gaps = np.concatenate([gaps[:, :begin], newer[:, begin:]], axis=1)
-        each = alpha / int(family.sum())
-        evidence = weigh_evidence(gaps, alive, clock, scale, donors, each)
-        said[:, begin:] = running_p(evidence.log_ratio, family)[:, begin:]
-        gone = np.minimum.accumulate(said, axis=1) <= alpha
-        left_on = np.where(gone.any(axis=1), gone.argmax(axis=1), NEVER)
-        # The next day after which somebody can no longer be a donor.
-        last = np.minimum(left_on, np.where(stops == NEVER, NEVER, stops - 1))
-        ends = last[serving & (last < days - 1)]
-        if ends.size == 0:
-            return Course(gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, wander)
-        begin = int(ends.min()) + 1
-        serving = donors & (last >= begin)
-        if serving.sum() < 2:  # no twin can be made any more: nothing new is said
-            said[:, begin:] = 1.0
-            left_on = np.where(left_on < begin, left_on, NEVER)
-            gaps[:, begin:] = np.nan
-            return Course(gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, wander)
 
 
 def learned_wander(
@@ -213,33 +235,34 @@ def learned_wander(
     half = panel.n_pre // 2
     before = panel.outcomes[:, : panel.n_pre]
     block = panel.block if half // panel.block >= 2 else 1
-    gaps, loading, variance = twin_gaps(before, half, noise, donors, block)
-    if np.abs(gaps).max() <= 1e-9 * np.abs(before).max():
+    twins = twin_gaps(before, half, noise, donors, block)
+    if np.abs(twins.gaps).max() <= 1e-9 * np.abs(before).max():
         raise DesignError(
             f"No unit strays from its twin in the {panel.n_pre} periods of history.",
             "How far is usual is learned there; where nothing moves, no limit can be set.",
             "Check that the outcome was logged then, or start the watch later.",
         )
-    return fit_wander(gaps, loading, variance)
+    return fit_wander(twins.gaps, twins.loading, twins.variance)
 
 
 def twin_gaps(
     outcomes: np.ndarray, n_pre: int, noise: np.ndarray, donors: np.ndarray, block: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each unit's gap after ``n_pre`` from a twin of the donors, its loading and noise variance."""
+) -> Twins:
+    """Each unit's twin of the donors, fitted to the time before ``n_pre``."""
     problem = demeaned_problem(outcomes, n_pre, noise, block)
     count = outcomes.shape[0]
     gaps = np.empty((count, outcomes.shape[1] - n_pre))
+    weights = np.zeros((count, count))
     loading, variance = np.empty(count), np.empty(count)
     for i in range(count):
         target = np.zeros(count)
         target[i] = 1.0
         others = np.flatnonzero(donors & (target == 0))
         fit = problem.fit(target, others)
-        gaps[i] = fit.gap[n_pre:]
+        gaps[i], weights[i, others] = fit.gap[n_pre:], fit.weights
         loading[i] = 1 + fit.weights @ fit.weights
         variance[i] = noise[i] + fit.weights**2 @ noise[others]
-    return gaps, loading, variance
+    return Twins(gaps, weights, loading, variance)
 
 
 def running_p(log_ratio: np.ndarray, family: np.ndarray) -> np.ndarray:

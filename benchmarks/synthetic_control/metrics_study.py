@@ -181,14 +181,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default=None)
     args = parser.parse_args()
+    default = Path(__file__).parents[1] / "results" / "synthetic_control_metrics.csv"
     table = []
     for launch in LAUNCHES:
         items = [(args.seed + r, launch) for r in range(args.replications)]
         rows = run_parallel(one_panel, items, jobs=args.jobs, label=launch)
         table.append(summarise(pd.DataFrame(rows), launch))
-    frame = pd.DataFrame(table).round(6)
-    default = Path(__file__).parents[1] / "results" / "synthetic_control_metrics.csv"
-    frame.to_csv(args.out or default, index=False)
+        frame = pd.DataFrame(table).round(6)
+        frame.to_csv(args.out or default, index=False)  # what is done stays, should it be stopped
     print(frame.T.to_string(header=False))
 
 

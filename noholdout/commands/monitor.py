@@ -32,9 +32,17 @@ def monitor(
         bool, typer.Option("--cell-mean", help="Average rows of the same unit and period.")
     ] = False,
     missing: opt.MissingRule = "refuse",
+    limits: Annotated[
+        Literal["always-valid", "alpha-spending"],
+        typer.Option(help="Hold forever, or spend the error over a fixed horizon: sharper."),
+    ] = "always-valid",
+    horizon: Annotated[
+        int | None, typer.Option(help="With alpha-spending: periods of the whole watch.")
+    ] = None,
     conf_level: Annotated[
         float, typer.Option(help="One minus the chance of ever naming anybody wrongly.")
     ] = 0.95,
+    seed: opt.Seed = 0,
     as_json: opt.AsJson = False,
     plot: opt.Plot = None,
     fail_on: Annotated[
@@ -57,7 +65,10 @@ def monitor(
         weights=weights,
         cell_mean=cell_mean,
         missing=missing,
+        limits=limits,
+        horizon=horizon,
         conf_level=conf_level,
+        seed=seed,
     )
     if plot:
         from noholdout.files import figure_bytes, picture_kind, write_picture

@@ -14,8 +14,10 @@ from noholdout_synthetic_control import monitor
 from noholdout_synthetic_control.kernels.departures import (
     change_prior,
     make_clock,
+    watch_prior,
     weigh_evidence,
 )
+from noholdout_synthetic_control.kernels.spending import drawn_scans, scan_draws, spending_limits
 from noholdout_synthetic_control.kernels.wander import Wander, fit_wander
 from scipy.stats import multivariate_normal
 from synthetic_control.worlds import COLUMNS, panel_frame
@@ -57,6 +59,7 @@ def test_one_day_by_hand() -> None:
     found = weigh_evidence(
         np.array([[6.0], [0.0]]), np.ones((2, 1), bool), make_clock(covariance),
         np.array([2.0, 2.0]), np.array([False, True]), 0.05,
+        change_prior(1),
     )  # fmt: skip
     p0 = change_prior(1)[0]
     assert found.log_ratio[0, 0] == pytest.approx(np.log(p0 * np.exp(1.903426) + 1 - p0))
@@ -82,6 +85,7 @@ def test_evidence_is_the_ratio_of_the_densities() -> None:
         np.full(2, scale),
         np.array([False, True]),
         0.05,
+        change_prior(days),
     )
     prior = change_prior(days)
     for day in range(1, days + 1):
@@ -114,10 +118,78 @@ def test_daily_looking_reaches_the_limit_no_more_often_than_promised() -> None:
             np.full(len(rows), 1.5),
             reference,
             0.05,
+            change_prior(days),
         )
         named += int((found.log_ratio[:-1].max(axis=1) >= np.log(20)).sum())
     assert named / count <= 0.05 + 3 * 0.005
     assert named > 0  # and it isn't void
+
+
+def test_error_is_spent_week_by_week_by_hand() -> None:
+    # 200 drawn watches of two weeks; draw d shows d on day 3 of the first week if it is even, on
+    # day 10 if it is odd, nothing otherwise. At 10% Pocock's function gives half the watch
+    # 0.1 log(1 + 1.71828 / 2) = 0.0620, 12 of 200 draws: 176, 178 ... 198, so that the limit lies
+    # between 174 and 176. All 20 are due by the end: 8 more, 185 ... 199, between 183 and 185.
+    scans = np.full((200, 14), -1.0)
+    draw = np.arange(200)
+    scans[draw[::2], 3], scans[draw[1::2], 10] = draw[::2], draw[1::2]
+    limits = spending_limits(scans, 0.1)
+    np.testing.assert_array_equal(limits.levels, np.repeat([175.0, 184.0], 7))
+    # Exactly these 20 are named, and an evidence between the two limits only in the first week.
+    assert (limits.excess >= 0).sum() == 20
+    seen = np.full((2, 14), -1.0)
+    seen[0, 3] = seen[1, 10] = 180.0
+    p = limits.p_values(seen)
+    assert p[0, 2] == 1 and p[0, 3] <= 0.1 and p[0, 13] == p[0, 3]
+    assert p[1, 13] > 0.1
+
+
+def test_drawn_scans_are_those_of_the_evidence() -> None:
+    # The same gaps through the loop over days and through the evidence of the days watched.
+    rng = np.random.default_rng(14)
+    days, count = 12, 30
+    covariance = Wander(0.3, 2.0, 1.0, 0.8, 1.0).covariance(days, np.ones(1), np.ones(1))
+    gaps = rng.multivariate_normal(np.zeros(days), covariance[0], count)
+    one = make_clock(covariance)
+    white = np.linalg.solve(one.root[0], gaps.T).astype(np.float32)
+    top = np.full((days, count), -np.inf, dtype=np.float32)
+    scan_draws(white, one, 0, 1.5, top)
+    many = make_clock(np.broadcast_to(covariance, (count, days, days)))
+    slow = weigh_evidence(
+        gaps, np.ones(gaps.shape, bool), many, np.full(count, 1.5), np.zeros(count, bool), 0.05,
+        watch_prior(days),
+    )  # fmt: skip
+    np.testing.assert_allclose(top.T, slow.scan, atol=1e-4)
+
+
+def test_a_watch_of_fixed_length_spends_its_error() -> None:
+    # Fresh watches of four units whose twins share donors, against limits drawn for them: 5% of
+    # 3,000, Monte Carlo error 0.4 points, and as much again for 10,000 drawn watches or fewer.
+    rng = np.random.default_rng(15)
+    wander, noise, days, alpha = Wander(0.2, 0.5, 1.0, 0.9, 1.0), np.full(6, 0.8), 30, 0.05
+    weights = np.full((6, 6), 0.2) * (1 - np.eye(6))
+    own = np.eye(6)[:4] - weights[:4]
+    loading = (own**2).sum(axis=1)
+    clock = make_clock(
+        wander.covariance(days, np.full(6, loading[0]), np.full(6, loading[0] * 0.8))
+    )
+    scale, family = np.full(6, 3.0), np.arange(4)
+    scans = drawn_scans(wander, np.ones(6), noise, weights, family, clock, scale, seed=1)
+    assert scans.shape == (10_000, days)
+    limits = spending_limits(scans, alpha)
+    # By Cholesky, unit by unit: another way to draw the same.
+    root = np.linalg.cholesky(wander.moves(days) + 0.8 * np.eye(days))
+    paths = np.einsum("ts,uns->unt", root, rng.standard_normal((6, 3000, days)))
+    gaps = np.einsum("iu,unt->itn", own, paths)
+    top = np.full((days, 3000), -np.inf, dtype=np.float32)
+    for i in family:
+        white = np.linalg.solve(clock.root[i], gaps[i]).astype(np.float32)
+        scan_draws(white, clock, i, 3.0, top)
+    named = (limits.levels <= top.T).any(axis=1).mean()
+    assert named == pytest.approx(alpha, abs=0.017)
+    # Close to even: the first half of the watch spends 62% of it (Pocock's function), OBF's 9%.
+    half = (top.T[:, :14] >= limits.levels[:14]).any(axis=1).mean()
+    assert 0.3 < half / named < 0.85
 
 
 def test_wander_is_learned_from_forecasts() -> None:
@@ -160,14 +232,32 @@ def test_a_jump_is_named_with_its_day_direction_and_size() -> None:
     assert max(map(len, found.summary().splitlines())) <= 80
 
 
+def test_a_fixed_watch_names_a_late_departure_sooner() -> None:
+    outcomes = calm_panel(16)
+    outcomes[3, 92:] += 5
+    spent: dict[str, Any] = {"limits": "alpha-spending", "horizon": 60, "seed": 3}
+    forever, fixed = looked(outcomes), looked(outcomes, **spent)
+    assert fixed.departures["unit"].tolist() == ["u03"]
+    later = forever.departures["said_on"].tolist() or [200]
+    assert fixed.departures["said_on"].iloc[0] < later[0]
+    assert abs(fixed.departures["changed_on"].iloc[0] - 92) <= 2
+    assert "In this watch of 60 periods (10 to come)" in fixed.summary()
+    # Days after the watch aren't looked at.
+    over = looked(outcomes, **spent | {"horizon": 20})
+    assert over.path["time"].max() == 79
+    assert over.settings["periods_after_watch"] == 30
+    assert "now over" in over.summary()
+
+
 @pytest.mark.parametrize("last", [70, 83, 84, 96])
-def test_a_longer_file_says_the_same_of_past_days(last: int) -> None:
+@pytest.mark.parametrize("limits", [{}, {"limits": "alpha-spending", "horizon": 60}])
+def test_a_longer_file_says_the_same_of_past_days(last: int, limits: dict[str, Any]) -> None:
     outcomes = calm_panel(5)
     outcomes[3, 80:] -= 9
     outcomes[7, 90:] += 12
     frame = panel_frame(outcomes)
     frame = frame[(frame["unit"] != "u09") | (frame["time"] < 88)]  # it stops reporting
-    asked: dict[str, Any] = {**COLUMNS, "since": 60, "missing": "drop"}
+    asked: dict[str, Any] = {**COLUMNS, "since": 60, "missing": "drop", **limits}
     long = monitor(frame, **asked)
     short = monitor(frame[frame["time"] < last], **asked)
     past = long.path[long.path["time"] < last].reset_index(drop=True)
@@ -238,6 +328,10 @@ def test_clean_panels_raise_few_alarms() -> None:
         ({"treated": [f"u{i:02d}" for i in range(10)]}, DesignError, "2 units can serve"),
         ({"outcome": ["y", "time"]}, DataError, "2 outcomes were named"),
         ({"conf_level": 1.5}, DataError, "conf_level"),
+        ({"limits": "daily"}, DataError, "limits"),
+        ({"limits": "alpha-spending"}, DataError, "no horizon was given"),
+        ({"limits": "alpha-spending", "horizon": 1}, DataError, "horizon 1 was given"),
+        ({"horizon": 30}, DataError, "hold forever"),
     ],
 )
 def test_bad_requests(change: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -21,6 +21,7 @@ QUANTILES = np.array([0.5, 0.8, 0.9])
 CHI2 = np.array([0.4549, 1.6424, 2.7055])  # those quantiles, one degree of freedom
 PRIOR_UNITS = 10  # units that count as straying as learned, beside those seen
 FIRST_DAY = 0.5  # prior weight of a change on the first day watched; the rest is spread by weeks
+FIRST_OF_WATCH = 0.1  # the same where the length is fixed: it takes about half of the error
 WEEK = 7
 
 
@@ -32,6 +33,9 @@ class Evidence:
     ----------
     log_ratio
         Log likelihood ratio of "left by now" against "not", shape ``(n, T)``.
+    scan
+        The largest log likelihood ratio of a shift on one day so far, each day's weighted by its
+        prior, shape ``(n, T)``.
     change
         The likeliest day of the change as seen on each day, shape ``(n, T)``.
     size, size_std_error
@@ -42,6 +46,7 @@ class Evidence:
     """
 
     log_ratio: np.ndarray
+    scan: np.ndarray
     change: np.ndarray
     size: np.ndarray
     size_std_error: np.ndarray
@@ -65,6 +70,11 @@ class Clock:
     root: np.ndarray
     steps: np.ndarray
     information: np.ndarray
+
+    def first(self, days: int) -> Clock:
+        """The clock of the first days alone."""
+        part = np.s_[:, :days, :days]
+        return Clock(self.root[part], self.steps[part], self.information[part])
 
 
 def make_clock(covariance: np.ndarray) -> Clock:
@@ -120,6 +130,13 @@ def change_prior(days: int) -> np.ndarray:
     return np.asarray(prior)
 
 
+def watch_prior(horizon: int) -> np.ndarray:
+    """The same for a watch of fixed length: a tenth on the first day, the rest even."""
+    prior = np.full(horizon, (1 - FIRST_OF_WATCH) / max(horizon - 1, 1))
+    prior[0] = FIRST_OF_WATCH
+    return prior
+
+
 def weigh_evidence(
     gaps: np.ndarray,
     alive: np.ndarray,
@@ -127,6 +144,7 @@ def weigh_evidence(
     scale: np.ndarray,
     reference: np.ndarray,
     alpha: float,
+    prior: np.ndarray,
 ) -> Evidence:
     """Evidence of a departure by every day, from that day's and earlier gaps only.
 
@@ -144,6 +162,8 @@ def weigh_evidence(
         them stray further than it allows, every unit's variance is raised accordingly.
     alpha
         Error of the interval.
+    prior
+        Weight of a change on each day, shape ``(T,)``, at most one in total.
     """
     days = gaps.shape[1]
     plain = np.where(alive, np.nan_to_num(gaps), 0.0)
@@ -160,10 +180,10 @@ def weigh_evidence(
     score = score / stray
     gain = scale[:, None, None] ** 2 * information
     log_each = (score**2 / information * gain / (1 + gain) - np.log1p(gain)) / 2
-    prior = change_prior(days)
     weighed = np.where(seen, np.log(prior) + log_each, -np.inf)
     peak = np.maximum(weighed.max(axis=2), 0.0)
-    unseen = 1 - np.cumsum(prior)  # a change yet to come, whose likelihood ratio is still one
+    # A change yet to come, whose likelihood ratio is still one.
+    unseen = np.maximum(1 - np.cumsum(prior), 0.0)
     total = np.exp(weighed - peak[:, :, None]).sum(axis=2) + np.exp(-peak) * unseen
     change = weighed.argmax(axis=2)
     picked = np.take_along_axis(information, change[:, :, None], 2)[:, :, 0]
@@ -172,4 +192,5 @@ def weigh_evidence(
     reach = np.log1p(spread) - 2 * np.log(alpha * prior[change])
     half = np.sqrt((1 + 1 / spread) * reach / picked)
     ratio = np.where(alive, peak + np.log(total), -np.inf)
-    return Evidence(ratio, change, size, 1 / np.sqrt(picked), half)
+    scan = np.where(alive, weighed.max(axis=2), -np.inf)
+    return Evidence(ratio, scan, change, size, 1 / np.sqrt(picked), half)
