@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
+from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, require_columns, sample_location
 
 Kind = Literal["binary", "integer", "number", "date", "text", "constant"]
@@ -114,13 +115,14 @@ def look(data: str | pd.DataFrame, location: str = "FILE", limit: int = MAX_ROWS
         location = str(data)
         frame, n_rows = sample_location(location, limit)
     else:
-        frame, n_rows = pd.DataFrame(data), len(data)
+        frame, n_rows = pd.DataFrame(data).copy(deep=False), len(data)
     if n_rows == 0:
         raise DataError("The data has no rows.", "There is nothing to look at.", "Check the file.")
     frame = frame.rename(columns=str)
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DataError(f"Column {twice[0]!r} stands twice in the data.", "", "Rename one of them.")
+    settle_types(frame)
     columns = {name: _column(name, frame[name]) for name in frame.columns}
     # Tests need one type a column: booleans as 0/1, dates as dates.
     plain = frame.assign(

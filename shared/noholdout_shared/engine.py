@@ -7,8 +7,6 @@ stays flat as rows grow. Estimators that work on such sums give the same answer 
 
 from __future__ import annotations
 
-import datetime
-import decimal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from noholdout_shared.input import (
     settle_missing,
 )
 from noholdout_shared.input import outcome as outcome_of_rows
+from noholdout_shared.plain import plain_objects
 
 # Smaller tables are read whole: their rows fit anywhere, and messages can name one.
 WHOLE_BELOW = 500_000
@@ -186,21 +185,8 @@ def collected(table: nw.LazyFrame[Any]) -> pd.DataFrame:
         eager = table.collect()
         return pd.DataFrame({name: eager[name].to_numpy() for name in eager.columns})
     frame: pd.DataFrame = table.collect(backend="pandas").to_native()
-    return plain_columns(frame)
-
-
-def plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Python's own decimals as floats and its dates as timestamps, as drivers hand them out."""
-    changed: dict[str, Any] = {}
-    for name, values in frame.items():
-        if values.dtype != object:
-            continue
-        kind = next((type(v) for v in values if v is not None and v == v), None)
-        if kind is decimal.Decimal:
-            changed[str(name)] = values.astype(float)
-        elif kind is datetime.date:
-            changed[str(name)] = pd.to_datetime(values)
-    return frame.assign(**changed)
+    objects = {str(name): values for name, values in frame.items() if values.dtype.kind == "O"}
+    return frame.assign(**{name: plain_objects(values) for name, values in objects.items()})
 
 
 def _summed(

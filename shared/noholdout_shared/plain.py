@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 
 def settle_types(frame: pd.DataFrame) -> dict[str, str]:
-    """Replace Arrow types, Decimals and zoned times in ``frame``, in place.
+    """Replace Arrow types, Decimals, Python's dates and zoned times in ``frame``, in place.
 
     A zoned time becomes the wall clock of its zone, so that ``2025-04-06`` is the day that the
     user calls so; where two moments would fall on one wall clock (the hour that a clock is set
@@ -28,9 +29,19 @@ def settle_types(frame: pd.DataFrame) -> dict[str, str]:
             frame[name] = values
         if isinstance(values.dtype, pd.DatetimeTZDtype):
             frame[name], zones[str(name)] = _wall_clock(values)
-        elif values.dtype == object and _first_type(values) is decimal.Decimal:
-            frame[name] = _from_decimals(values)
+        elif values.dtype == object:
+            frame[name] = plain_objects(values)
     return zones
+
+
+def plain_objects(values: pd.Series) -> pd.Series:
+    """Python's own Decimals as numbers and its dates as timestamps; other objects as they are."""
+    kind = _first_type(values)
+    if kind is decimal.Decimal:
+        return _from_decimals(values)
+    if kind is datetime.date and all(type(value) is datetime.date for value in values.dropna()):
+        return pd.to_datetime(values)
+    return values
 
 
 def _from_arrow(values: pd.Series) -> pd.Series:

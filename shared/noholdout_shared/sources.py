@@ -59,7 +59,14 @@ def opened(location: str | os.PathLike[str]) -> AbstractContextManager[Any]:
     path, _, table = text.partition("#")
     if path.endswith(DUCKDB_ENDINGS):
         return _duckdb_table(path, table)
-    return _relation(text)
+    return _relation(_files_in(text))
+
+
+def _files_in(path: str) -> str:
+    """A folder as the glob of the Parquet files in it, also in folders of partitions."""
+    if Path(path).is_dir() and any(Path(path).rglob("*.parquet")):
+        return str(Path(glob.escape(path)) / "**" / "*.parquet")
+    return path
 
 
 def quoted(name: str) -> str:
@@ -98,7 +105,8 @@ def _relation(path: str) -> Iterator[Any]:
     with duckdb.connect(config={"temp_directory": _spill_folder()}) as connection:
         try:
             if path.endswith(PARQUET_ENDINGS):
-                yield connection.read_parquet(path)
+                # Below ** a folder such as region=eu holds a column of the table.
+                yield connection.read_parquet(path, hive_partitioning="**" in path)
             else:
                 # Types are decided by all rows: a sample of them misses a late text value.
                 yield connection.read_csv(path, sample_size=-1)
@@ -140,7 +148,8 @@ def _no_table(shown: str, form: str) -> DataError:
 
 
 def _require_files(path: str) -> None:
-    files = [Path(p) for p in glob.glob(path)] if glob.has_magic(path) else [Path(path)]
+    found = glob.glob(path, recursive=True) if glob.has_magic(path) else [path]
+    files = [Path(p) for p in found]
     if not files or not files[0].exists():
         folder = Path(path).parent
         listed = sorted(p.name for p in folder.iterdir())[:8] if folder.is_dir() else []
@@ -154,7 +163,7 @@ def _require_files(path: str) -> None:
             raise DataError(
                 f"{str(file)!r} is a folder.",
                 "",
-                "Name a file, or a glob such as folder/*.parquet.",
+                "Name a file, a folder of Parquet files, or a glob such as folder/*.csv.",
             )
         if not str(file).endswith(CSV_ENDINGS + PARQUET_ENDINGS + DUCKDB_ENDINGS):
             raise DataError(

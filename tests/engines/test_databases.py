@@ -1,5 +1,6 @@
 """Connection URLs through Ibis give the same answer as a data frame."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,13 @@ def test_the_command_takes_the_url(url: str, opt_in: Case, tmp_path: Path) -> No
     ran = run(["noholdout", opt_in.command, f"{url}#users", *opt_in.flags()], tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "verdict" in ran.stdout
+
+
+def test_the_guide_takes_the_url(url: str, tmp_path: Path) -> None:
+    ran = run(["noholdout", "guide", f"{url}#users", "--yes", "--json"], tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    advice = json.loads(ran.stdout)
+    assert "propensity" in [design["method"] for design in advice["designs"]]
 
 
 @pytest.mark.parametrize(

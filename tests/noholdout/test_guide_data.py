@@ -3,6 +3,7 @@
 The launches are the generator's and real data sets with a design that the literature settled.
 """
 
+import decimal
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,42 @@ def run(
 
 
 # --- the generator's clean launches ------------------------------------------------------------
+
+# --- wherever the data is ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "folder", "url"])
+def test_a_table_is_answered_like_its_frame(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "folder":
+        for i, rows in enumerate(np.array_split(np.arange(len(USERS)), 3)):
+            (tmp_path / "log").mkdir(exist_ok=True)
+            USERS.iloc[rows].to_parquet(tmp_path / "log" / f"part-{i}.parquet")
+        location = str(tmp_path / "log")
+    else:
+        if kind == "url":
+            pytest.importorskip("ibis")
+        with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+            connection.register("frame", USERS)
+            connection.execute("CREATE TABLE users AS FROM frame")
+        location = f"{'duckdb://' if kind == 'url' else ''}{tmp_path / 'a.duckdb'}#users"
+    advice = run(["noholdout", "guide", location, "--yes"], monkeypatch, capsys)
+    assert [(d["method"], d["about"]) for d in advice["designs"]] == found(guided(USERS))
+    command = shlex.split(advice["designs"][1]["command"])
+    assert command[2] == location
+    answer = run(command, monkeypatch, capsys)
+    assert answer["n_obs"] == len(USERS)
+
+
+def test_decimals_and_dates_of_a_driver_are_numbers_and_dates() -> None:
+    days = pd.Series(pd.date_range("2025-01-01", periods=4).date, dtype=object)
+    prices = pd.Series([decimal.Decimal(f"{i}.25") for i in range(4)], dtype=object)
+    frame = pd.DataFrame({"day": days, "price": prices, "name": list("abcd")})
+    kinds = {name: column.kind for name, column in look(frame).columns.items()}
+    assert kinds == {"day": "date", "price": "number", "name": "text"}
+    assert frame["day"].dtype == object, "the user's frame was changed"
+
 
 FOUR_TREATMENTS = [
     ("did", "treatment_week"),

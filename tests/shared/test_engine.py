@@ -1,7 +1,6 @@
 """Cells summed by an engine: the same sums, refusals and counts as from rows in memory."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +130,6 @@ def test_odd_types_become_numbers_and_dates(tmp_path: Path) -> None:
     assert sorted(found.frame["id"].unique()) == [9007199254740993, 9007199254740994]
     assert set(found.frame["price"]) == {0.0, 1.0}
     assert np.average(found.frame["done"], weights=found.cells.copies) == 0.5
-
-
-def test_decimals_and_dates_of_python_become_plain_columns() -> None:
-    import datetime
-
-    frame = pd.DataFrame({"d": [None, Decimal("1.5")], "t": [datetime.date(2025, 1, 2)] * 2})
-    plain = engine.plain_columns(frame)
-    assert plain["d"].tolist()[1] == 1.5
-    assert plain["t"].dtype.kind == "M"
 
 
 @pytest.mark.parametrize(

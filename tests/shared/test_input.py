@@ -1,5 +1,6 @@
 """Reading what users bring: any frame, any file, and refusals that say what to do."""
 
+import datetime
 import decimal
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,29 @@ def test_every_source_gives_the_same_columns(kind: str, tmp_path: Path) -> None:
     assert pd.to_datetime(read["on"]).dt.day.tolist() == [1, 2, 3, 4]
 
 
+def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path) -> None:
+    for arm in ("a", "b"):
+        folder = tmp_path / "log [1]" / f"arm={arm}"
+        folder.mkdir(parents=True)
+        FRAME[FRAME["arm"] == arm].drop(columns="arm").to_parquet(folder / "part-0.parquet")
+    read = read_rows(tmp_path / "log [1]", ["y", "arm"]).frame
+    assert sorted(zip(read["arm"], read["y"], strict=True)) == [
+        ("a", 0), ("a", 1), ("b", 0), ("b", 1),
+    ]  # fmt: skip
+
+
+def test_dates_and_decimals_of_python_become_plain_columns() -> None:
+    days = [datetime.date(2025, 1, 2), None, datetime.date(9999, 12, 31)]
+    prices = [decimal.Decimal("1.5"), None, decimal.Decimal(2)]
+    mixed = [datetime.date(2025, 1, 2), "later", None]
+    frame = pd.DataFrame({"day": days, "price": prices, "mixed": mixed}, dtype=object)
+    read = read_rows(frame, list(frame), may_be_empty=list(frame)).frame
+    assert read["day"].dtype.kind == "M"
+    assert read["day"].dt.year.tolist()[::2] == [2025, 9999]
+    assert read["price"].tolist()[::2] == [1.5, 2.0]
+    assert read["mixed"].tolist()[:2] == mixed[:2]
+
+
 def test_input_is_not_changed() -> None:
     frame = pd.DataFrame({"y": ["1", " ", "3"], "x": [1.0, np.nan, 3.0]})
     before = frame.copy(deep=True)
@@ -116,8 +140,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "no.parquet").write_text("not parquet")
     with pytest.raises(DataError, match="can't be read"):
         read_rows(tmp_path / "no.parquet", ["y"])
+    (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="is a folder"):
-        read_rows(tmp_path, ["y"])
+        read_rows(tmp_path / "folder", ["y"])
     with pytest.raises(DataError, match="Data of type 'int'"):
         read_rows(3, ["y"])
 
