@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from noholdout_shared.input import Missing, resolve_replicates
+from noholdout_shared.input import Missing, check_seed, resolve_replicates
 
 from noholdout_rdd.estimators.local_polynomial import local_polynomial
 from noholdout_rdd.estimators.options import Design, Options, fit_spec, is_fuzzy
@@ -150,6 +150,7 @@ def estimate(
     ...          cutoff=0.85, treated_side="below")  # doctest: +SKIP
     """
     resolve_replicates(replicates, inference, (), 0)
+    check_seed(seed)
     options = Options(
         spec=fit_spec(kernel, degree, variance, cluster, cluster_sums),
         selector=selector,

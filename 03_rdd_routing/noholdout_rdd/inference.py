@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DesignError
-from noholdout_shared.inference import Interval, interval
+from noholdout_shared.inference import Interval, critical_value, interval
 
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
@@ -61,6 +62,11 @@ class Effect:
         return left, right
 
     @property
+    def df(self) -> float:
+        """Degrees of freedom of a t distribution: by the clusters within h, else infinite."""
+        return cluster_df(self.sides, self.pair.n_h)
+
+    @property
     def conventional(self) -> float:
         """Local polynomial estimate."""
         return self.sign * (self.offset + self.pair.conventional.estimate) + 0.0
@@ -83,6 +89,25 @@ class Effect:
     def robust_error(self) -> float:
         """Standard error of the bias-corrected estimate, the bias's own noise counted."""
         return self.pair.corrected.std_error
+
+
+def cluster_df(sides: tuple[Side, Side], within: tuple[int, int]) -> float:
+    """Degrees of freedom by the clusters among the nearest entries; infinite without any.
+
+    All clusters less one where some lie on both sides, else those of the side with fewer less one
+    (the least that Welch's formula can give). The normal law, which the reference implementation
+    takes, covers 86 to 92% with four to twenty clusters on each side, this one 93 to 98%.
+    """
+    if sides[0].clusters is None or sides[1].clusters is None:
+        return math.inf
+    left, right = (
+        np.unique(side.clusters[:n])
+        for side, n in zip(sides, within, strict=True)
+        if side.clusters is not None
+    )
+    shared = np.intersect1d(left, right).size
+    count = left.size + right.size - shared if shared else min(left.size, right.size)
+    return float(max(count - 1, 1))
 
 
 def outcome_sides(data: ThresholdData, pair: Pair, spread: Pair | None = None) -> tuple[Side, Side]:
@@ -256,9 +281,12 @@ def fit_honest(effect: Effect, spec: Spec, smoothness: float | None) -> HonestJu
 
 def honest_interval(effect: Effect, found: HonestJump, conf_level: float) -> Interval:
     """The bias-aware interval, its sign turned to treated minus not treated."""
-    low, high = found.interval(conf_level)
+    # With few clusters the error counts as much larger as t is wider than the normal law.
+    wider = critical_value(conf_level, effect.df) / critical_value(conf_level)
+    counted = replace(found, std_error=wider * found.std_error)
+    low, high = counted.interval(conf_level)
     ends = sorted(effect.sign * (effect.offset + end) + 0.0 for end in (low, high))
-    return Interval(found.std_error, ends[0], ends[1], found.p_value(effect.offset))
+    return Interval(found.std_error, ends[0], ends[1], counted.p_value(effect.offset))
 
 
 def variants(effect: Effect, honest: HonestJump | None, conf_level: float) -> pd.DataFrame:
@@ -269,7 +297,7 @@ def variants(effect: Effect, honest: HonestJump | None, conf_level: float) -> pd
         ("bias_corrected", effect.corrected, effect.conventional_error),
         ("robust", effect.corrected, effect.robust_error),
     ):
-        found = interval(value, error, conf_level)
+        found = interval(value, error, conf_level, effect.df)
         rows.append(
             {
                 "variant": name,
@@ -294,8 +322,8 @@ def effect_interval(
     if inference == "honest" and honest is not None:
         return honest_interval(effect, honest, conf_level)
     if inference == "conventional":
-        return interval(effect.conventional, effect.conventional_error, conf_level)
-    return interval(effect.corrected, effect.robust_error, conf_level)
+        return interval(effect.conventional, effect.conventional_error, conf_level, effect.df)
+    return interval(effect.corrected, effect.robust_error, conf_level, effect.df)
 
 
 def refuse_sparse(cutoff: float, problem: SparseWindow) -> DesignError:

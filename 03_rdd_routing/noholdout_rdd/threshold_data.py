@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -119,7 +120,7 @@ class Columns:
         ]
 
     def refuse_reuse(self) -> None:
-        """Raise a DataError when the score plays another part too."""
+        """Raise a DataError when the score or the outcome plays another part too."""
         parts = {
             "outcome": (self.outcome,),
             "denominator": (self.denominator,),
@@ -134,6 +135,14 @@ class Columns:
                 raise DataError(
                     f"The running variable {self.running!r} is also named as {part}.",
                     "The score is in the fit already, and must differ from what it decides.",
+                    f"Name another column for {part}, or leave it out.",
+                )
+        parts |= {"outcome": (), "denominator": (), "a cost": (), "weights": (self.weights,)}
+        for part, columns in parts.items():
+            if self.outcome in columns:
+                raise DataError(
+                    f"The outcome {self.outcome!r} is also named as {part}.",
+                    "What is to be explained can't explain itself.",
                     f"Name another column for {part}, or leave it out.",
                 )
 
@@ -176,6 +185,7 @@ def read_threshold(
     )
     frame = rows.frame
     score = numeric(frame, columns.running, "Running")
+    cutoff = as_stored(cutoff, frame[columns.running])
     y, proportion = rows.outcome(columns.outcome)
     below = denominators(frame, columns.denominator, columns.outcome)
     check_sides(score, cutoff, columns.running, rows.copies)
@@ -199,6 +209,8 @@ def read_threshold(
         left_out["rows_left_out_of_mixed_bin"] = int(each[kept & mixed].sum())
         kept &= ~mixed
     check_sides(score[kept], cutoff, columns.running, each[kept])
+    if not kept.all():
+        _require_variation(y[kept], columns.outcome)
     orders, distances = _nearest_first(score, cutoff, kept)
     values = np.vstack([y, design.values.T]) if columns.covariates else y[None]
     left, right = (
@@ -307,6 +319,23 @@ def _mixed_bin(
     return best
 
 
+def _require_variation(outcome: np.ndarray, column: str) -> None:
+    if np.ptp(outcome) == 0:
+        raise DataError(
+            f"Outcome column {column!r} is {outcome[0]:g} in all {outcome.size:,} rows that count.",
+            "Rows of weight zero, in the donut or in the mixed bin don't.",
+            "Check the weights, or narrow --donut.",
+        )
+
+
+def as_stored(cutoff: float, scores: pd.Series) -> float:
+    """The cutoff in the precision of the scores: 0.7 as 32 bits is less than the number 0.7."""
+    kind = scores.dtype
+    if isinstance(kind, np.dtype) and kind.kind == "f" and kind.itemsize < 8:
+        return float(kind.type(cutoff))
+    return cutoff
+
+
 def check_cutoff(cutoff: Any) -> None:
     number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
     if not number or not np.isfinite(cutoff):
@@ -349,7 +378,7 @@ def _outside(score: np.ndarray, cutoff: float, donut: float | None) -> np.ndarra
     """Which rows lie outside the donut."""
     if donut is None:
         return np.ones(score.size, dtype=bool)
-    if not (np.isfinite(donut) and donut > 0):
+    if not (isinstance(donut, Real) and 0 < donut < np.inf):
         raise DataError(
             f"donut is {donut!r}.",
             "It is the distance from the cutoff within which rows are left out.",

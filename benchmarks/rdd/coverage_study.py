@@ -87,6 +87,18 @@ def clustered(rng: np.random.Generator) -> pd.DataFrame:
     return frame(x, y, team=team)
 
 
+def few_clusters(a_side: int) -> Callable[[np.random.Generator], pd.DataFrame]:
+    """So many teams on each side of the cutoff, each on one side, that share a shock."""
+
+    def make(rng: np.random.Generator) -> pd.DataFrame:
+        x = scores(rng)
+        team = rng.integers(0, a_side, ROWS) + a_side * (x >= 0)
+        shock = rng.normal(0, 0.08, 2 * a_side)[team]
+        return frame(x, 0.5 * x + JUMP * (x >= 0) + shock + rng.normal(0, 0.1, ROWS), team=team)
+
+    return make
+
+
 def clustered_on_both_sides(rng: np.random.Generator) -> pd.DataFrame:
     """50 workspaces that share a shock and have rows on both sides."""
     x = scores(rng)
@@ -145,11 +157,17 @@ CELLS: dict[str, tuple[Callable[[np.random.Generator], pd.DataFrame], float, dic
     "fuzzy": (fuzzy, 0.1, {"treatment": "served", "fuzzy": True}),
 }
 
+# Behind all others, whose seeds go by their place.
+LATER_CELLS = {
+    "5 clusters on each side": (few_clusters(5), JUMP, {"cluster": "team"}),
+    "10 clusters on each side": (few_clusters(10), JUMP, {"cluster": "team"}),
+}
+
 
 def one(item: tuple[str, np.random.SeedSequence]) -> list[dict[str, Any]]:
     """One draw of one cell: each interval's estimate, error and whether it holds the truth."""
     cell, seed = item
-    make, truth, options = CELLS[cell]
+    make, truth, options = (CELLS | LATER_CELLS)[cell]
     data = make(np.random.default_rng(seed))
     rows = read_threshold(
         data,
@@ -223,9 +241,10 @@ def main() -> None:
     parser.add_argument("--cells", help="semicolons between them, all by default")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    wanted = options.cells.split(";") if options.cells else [*CELLS, *DENSITY_CELLS]
+    every = [*CELLS, *DENSITY_CELLS, *LATER_CELLS]
+    wanted = options.cells.split(";") if options.cells else every
     table = []
-    for number, cell in enumerate([*CELLS, *DENSITY_CELLS]):
+    for number, cell in enumerate(every):
         if cell not in wanted:
             continue
         # Seeds by the cell's place, so that a cell run alone draws the same data.

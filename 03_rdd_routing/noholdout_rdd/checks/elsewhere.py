@@ -8,7 +8,7 @@ from noholdout_shared.checks import Check, HypothesisCheck, Status, structural
 from noholdout_shared.inference import interval, two_sided_p
 from noholdout_shared.render import effect_text, p_text
 
-from noholdout_rdd.inference import Effect
+from noholdout_rdd.inference import Effect, cluster_df
 from noholdout_rdd.kernels.bandwidth import select_bandwidths
 from noholdout_rdd.kernels.jump import jump_pair
 from noholdout_rdd.kernels.local import Side, SparseWindow, Spec
@@ -40,7 +40,8 @@ def placebo_cutoffs(data: ThresholdData, spec: Spec, conf_level: float) -> pd.Da
                 continue
             jump = pair.corrected
             value = jump.estimate * direction * data.sign
-            found = interval(value, jump.std_error, conf_level)
+            df = cluster_df((near, far), pair.n_h)
+            found = interval(value, jump.std_error, conf_level, df)
             rows.append(
                 {
                     "cutoff": data.cutoff + direction * at,
@@ -125,7 +126,7 @@ def covariate_jumps(data: ThresholdData, effect: Effect, spec: Spec) -> pd.DataF
                 "covariate": name,
                 "estimate": value,
                 "std_error": jump.std_error,
-                "p_value": two_sided_p(value / jump.std_error),
+                "p_value": two_sided_p(value / jump.std_error, effect.df),
                 "implied_bias": -effect.pair.mix[k] * value,
             }
         )
@@ -143,7 +144,7 @@ def second_rule(data: ThresholdData, effect: Effect, spec: Spec) -> Check:
         jump = jump_pair((sides[0], sides[1]), effect.h, effect.b, spec).conventional
         size = abs(jump.estimate)
         if jump.std_error > 1e-12:
-            p_value = two_sided_p(size / jump.std_error) * len(data.other_rules)
+            p_value = two_sided_p(size / jump.std_error, effect.df) * len(data.other_rules)
         else:
             p_value = float(size < 1e-9)
         found.append((size if p_value < 0.05 else 0.0, size, name))

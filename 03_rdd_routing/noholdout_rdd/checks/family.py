@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 from noholdout_shared.checks import Check, HypothesisCheck, judge, untestable
+from noholdout_shared.inference import Interval
 
 from noholdout_rdd.checks import elsewhere, scores, stability
 from noholdout_rdd.inference import Effect
@@ -25,6 +26,7 @@ def run_checks(
     placebos: pd.DataFrame,
     honest: HonestJump | None,
     conf_level: float,
+    shown: Interval,
 ) -> tuple[Check, ...]:
     """All checks: the tests as one family, then those judged by size, then what can't be tested.
 
@@ -45,12 +47,14 @@ def run_checks(
                 )
             )
     fixed = [scores.distinct_scores(data, effect), scores.rounded_scores(data, effect)]
+    if data.n_clusters is not None:
+        fixed.append(scores.clusters(data, effect))
     if data.treatment is not None:
         fixed.append(scores.compliance(data, effect, fuzzy=fuzzy))
     if data.other_rules:
         fixed.append(elsewhere.second_rule(data, effect, spec))
     judged = judge(tests, effect.robust_error)
-    return (*judged, *fixed, *skipped, scores.other_changes(data, effect))
+    return (*judged, *fixed, *skipped, scores.other_changes(data, shown))
 
 
 def _tests(

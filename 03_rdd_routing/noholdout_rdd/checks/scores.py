@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, Status, structural, untestable
+from noholdout_shared.inference import Interval
 from noholdout_shared.render import effect_text, p_text
 from scipy import special
 
@@ -15,12 +16,14 @@ from noholdout_rdd.threshold_data import ThresholdData
 
 FEW_SCORES, SOME_SCORES = 5, 15  # different scores within h on one side
 DENSITY_SCORES = 20  # different scores within h that the density fit needs when scores repeat
+FEW_CLUSTERS, MANY_CLUSTERS = 4, 10  # clusters within h on one side
 NEAREST_ROWS = 100  # rows around the cutoff whose sides the binomial test counts
 
 DENSITY_HOLDS = "Nobody can move their score across the cutoff on purpose."
 BINOMIAL_HOLDS = "Right at the cutoff, as many rows lie below as above."
 SCORES_HOLD = "The score takes enough different values near the cutoff."
 ROUNDING_HOLDS = "The stored score is the score that the rule saw."
+CLUSTERS_HOLD = "There are enough clusters on both sides to measure the error."
 COMPLIANCE_HOLDS = "The score alone decides who is treated."
 OTHER_HOLDS = "Nothing else that moves the outcome switches at the cutoff."
 
@@ -72,6 +75,26 @@ def distinct_scores(data: ThresholdData, effect: Effect) -> Check:
     return structural("distinct_scores", SCORES_HOLD, status, least, found + todo)
 
 
+def clusters(data: ThresholdData, effect: Effect) -> Check:
+    """Are there enough clusters within h on each side for a standard error?"""
+    left, right = (
+        0 if side.clusters is None else int(np.unique(side.clusters[:n]).size)
+        for side, n in zip(effect.sides, effect.pair.n_h, strict=True)
+    )
+    least = min(left, right)
+    found = f"Within the bandwidth {left:,} clusters lie below and {right:,} above the cutoff."
+    status: Status = "pass"
+    if least < FEW_CLUSTERS:
+        status = "fail"
+        found += (
+            f" Below {FEW_CLUSTERS} on a side the standard error mostly measures nothing: a shock "
+            "to one cluster looks like an effect. Collect more of them, or widen the bandwidth."
+        )
+    elif least < MANY_CLUSTERS:
+        found += " So few make the interval wide; it allows for that."
+    return structural("clusters", CLUSTERS_HOLD, status, least, found)
+
+
 def compliance(data: ThresholdData, effect: Effect, *, fuzzy: bool) -> Check:
     """Does the treatment received follow the rule within h?"""
     assert data.treatment is not None
@@ -83,6 +106,15 @@ def compliance(data: ThresholdData, effect: Effect, *, fuzzy: bool) -> Check:
     found = f"{wrong:,} of {rows:,} rows within the bandwidth ({share:.1%}) break the rule."
     if wrong == 0:
         return structural("compliance", COMPLIANCE_HOLDS, "pass", 0.0, found)
+    if _treated_share(data, effect, data.treated_index) < _treated_share(
+        data, effect, 1 - data.treated_index
+    ):
+        other = "below" if data.sign > 0 else "above"
+        todo = (
+            " Fewer are treated on the side that the rule is said to treat than on the other: try "
+            f"--treated-side {other}. Don't use this answer before that is settled."
+        )
+        return structural("compliance", COMPLIANCE_HOLDS, "fail", share, found + todo)
     if not fuzzy:
         todo = (
             " The sharp answer is the effect of the rule as it was enforced, not of the treatment. "
@@ -100,9 +132,17 @@ def compliance(data: ThresholdData, effect: Effect, *, fuzzy: bool) -> Check:
     return structural("compliance", COMPLIANCE_HOLDS, "pass", share, found + answer)
 
 
-def other_changes(data: ThresholdData, effect: Effect) -> Check:
+def _treated_share(data: ThresholdData, effect: Effect, which: int) -> float:
+    """Share treated within h on the left (0) or the right (1)."""
+    assert data.treatment is not None
+    n = effect.pair.n_h[which]
+    each = data.sides[which].each(n)
+    return float(each @ data.treatment[which][:n] / each.sum())
+
+
+def other_changes(data: ThresholdData, shown: Interval) -> Check:
     """What no data can say: another rule at the same cutoff."""
-    needed = abs(effect.corrected) - 1.96 * effect.robust_error
+    needed = max(shown.conf_low, -shown.conf_high)
     size = effect_text(max(needed, 0.0), data.proportion, signed=False)
     message = (
         f"A second rule that switches at {data.cutoff:g} looks exactly like the first. One worth "

@@ -43,7 +43,7 @@ def _compare(
     value, error = difference(other, effect, spec)
     if not error > 0:
         raise SparseWindow(max(other.h), 0, 2)
-    p_value = two_sided_p(value / error)
+    p_value = two_sided_p(value / error, effect.df)
     text = f"{found} ({p_text(p_value)})."
     return HypothesisCheck(name, assumption, value / error, p_value, value, text, todo)
 
@@ -184,7 +184,7 @@ def _richer_curve(data: ThresholdData, effect: Effect, spec: Spec) -> Look | Non
         f"A curve of degree {spec.degree + RICHER} through {WIDER:g} times the bias bandwidth "
         f"says that the estimate is off by {effect_text(value, data.proportion)}."
     )
-    return two_sided_p(value / found.std_error), value, found.std_error, words
+    return two_sided_p(value / found.std_error, effect.df), value, found.std_error, words
 
 
 def _against_honest(
@@ -202,7 +202,7 @@ def _against_honest(
         f"The honest estimate is {effect_text(effect.honest(honest), data.proportion)}, its "
         f"interval {effect_text(low, data.proportion)} to {effect_text(high, data.proportion)}"
     )
-    return [(two_sided_p(value / error), value, error, words)]
+    return [(two_sided_p(value / error, effect.df), value, error, words)]
 
 
 def sweep(
@@ -217,7 +217,7 @@ def sweep(
             other = fit_effect(data, h, b, spec, fuzzy=fuzzy)
         except SparseWindow:
             continue
-        found = interval(other.corrected, other.robust_error, conf_level)
+        found = interval(other.corrected, other.robust_error, conf_level, other.df)
         rows.append(
             {
                 "factor": factor,
@@ -227,7 +227,7 @@ def sweep(
                 "conf_low": found.conf_low,
                 "conf_high": found.conf_high,
                 "n_effective": sum(other.rows_h),
-                "smallest_effect": smallest_effect(other.robust_error, conf_level),
+                "smallest_effect": smallest_effect(other.robust_error, conf_level, other.df),
             }
         )
     return pd.DataFrame(rows)

@@ -64,6 +64,7 @@ def assemble(
             placebos=placebos,
             honest=honest,
             conf_level=conf_level,
+            shown=found,
         ),
         tables={
             "bandwidths": _bandwidth_table(effect),
@@ -72,6 +73,7 @@ def assemble(
             "placebo_cutoffs": placebos,
             **picture_tables(rows, effect, spec, conf_level),
         },
+        df=effect.df,
         proportion=rows.proportion,
         margin=options.margin,
         bias_bound=honest.bias if inference == "honest" and honest is not None else 0.0,

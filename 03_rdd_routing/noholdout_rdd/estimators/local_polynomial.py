@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from noholdout_shared.errors import DesignError
+
 from noholdout_rdd.estimators.assemble import assemble, with_price
 from noholdout_rdd.estimators.options import Options
 from noholdout_rdd.inference import (
@@ -18,6 +21,8 @@ from noholdout_rdd.result import RddEstimate
 from noholdout_rdd.threshold_data import ThresholdData
 
 Widths = tuple[float, float]
+
+NO_NOISE = 1e-10  # standard error over the outcome's range, below which it is rounding
 
 
 def local_polynomial(rows: ThresholdData, options: Options) -> RddEstimate:
@@ -55,11 +60,27 @@ def local_polynomial(rows: ThresholdData, options: Options) -> RddEstimate:
     """
     try:
         rows, effect, chosen = _effect(rows, options)
+        _require_noise(rows, effect)
         honest = fit_honest(effect, options.spec, options.smoothness)
         result = assemble(rows, effect, honest, options, chosen)
         return with_price(result, rows, effect, options) if options.price else result
     except SparseWindow as problem:
         raise refuse_sparse(rows.cutoff, problem) from problem
+
+
+def _require_noise(rows: ThresholdData, effect: Effect) -> None:
+    """Raise a DesignError where the outcome has no scatter around the fit at the cutoff."""
+    values = np.concatenate([side.values[0] for side in effect.sides])
+    if effect.robust_error > NO_NOISE * np.ptp(values):
+        return
+    near = sum(effect.rows_b)
+    raise DesignError(
+        f"Among the {near:,} rows nearest to the cutoff {rows.cutoff:g} {rows.outcome!r} has no "
+        "scatter around the fit: it is the same in all of them, or another column explains it "
+        "exactly.",
+        "Without scatter there is no standard error, and no interval.",
+        "Check the outcome's column, leave out a covariate made from it, or widen --bandwidth.",
+    )
 
 
 def _effect(rows: ThresholdData, options: Options) -> tuple[ThresholdData, Effect, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 from noholdout_shared.errors import DataError
@@ -68,6 +69,7 @@ def fit_spec(
         )
     check_choice("kernel", kernel, tuple(KERNELS))
     check_choice("degree", degree, tuple(range(1, HIGHEST_DEGREE + 1)))
+    degree = int(degree)  # 2.0 is a choice too
     if variance is not None:
         check_choice("variance", variance, VARIANCES)
         if cluster is not None:
@@ -103,7 +105,7 @@ def is_fuzzy(design: Design | None, treatment: str | None, denominator: str | No
 def check_positive(**options: float | None) -> None:
     """Raise a DataError for a width or bound that isn't a positive number."""
     for name, value in options.items():
-        if value is not None and not 0 < value < float("inf"):
+        if value is not None and not (isinstance(value, Real) and 0 < value < float("inf")):
             raise DataError(
                 f"{name} is {value!r}.",
                 "A bandwidth is a distance on the scale of the running variable, smoothness a "

@@ -17,6 +17,7 @@ from noholdout_rdd.kernels.local import (
     Kernel,
     LocalFit,
     Side,
+    SparseWindow,
     Spec,
     Variance,
     covariate_mix,
@@ -99,8 +100,12 @@ def select_bandwidths(
         return _optimal(found, kind, o, power, limits)
 
     def path(kind: str) -> tuple[tuple[float, float], tuple[float, float]]:
-        edges = (left.distance[-1] + 1e-8, right.distance[-1] + 1e-8)
-        d = choose(kind, q + 1, q + 1, q + 2, edges, False)
+        edges = (_just_beyond(left.distance[-1]), _just_beyond(right.distance[-1]))
+        try:
+            d = choose(kind, q + 1, q + 1, q + 2, edges, False)
+        except SparseWindow:  # a few scores far beyond all others; leave the last 1% out
+            edges = (_just_beyond(left.quantile(0.99)), _just_beyond(right.quantile(0.99)))
+            d = choose(kind, q + 1, q + 1, q + 2, edges, False)
         b = choose(kind, q, degree + 1, q + 1, d, True)
         return choose(kind, degree, 0, q, b, True), b
 
@@ -147,11 +152,16 @@ class _Limits:
         low = (0.0, 0.0)
         if max(ties) >= MANY_TIES:
             low = (
-                float(unique[0][min(LEAST_SCORES, unique[0].size) - 1]) + 1e-8,
-                float(unique[1][min(LEAST_SCORES, unique[1].size) - 1]) + 1e-8,
+                _just_beyond(unique[0][min(LEAST_SCORES, unique[0].size) - 1]),
+                _just_beyond(unique[1][min(LEAST_SCORES, unique[1].size) - 1]),
             )
             pilot = max(pilot, *low)
         return _Limits(pilot, low, high)
+
+
+def _just_beyond(distance: float) -> float:
+    """A width that holds the rows at a distance: 1e-8 more, or less where scores are tiny."""
+    return float(distance) + min(1e-8, 1e-3 * float(distance))
 
 
 def _deviation(left: Side, right: Side) -> float:
@@ -217,7 +227,7 @@ def _optimal(
     rate = 1 / (2 * o + 3)
     left, right = found
     if kind == "two":
-        pair = [(s.variance / (s.bias**2 + s.regularisation)) ** rate for s in found]
+        pair = [_balance(s.variance, s.bias**2 + s.regularisation, rate) for s in found]
         clipped = [
             max(min(h, high), low)
             for h, high, low in zip(pair, limits.high, limits.low, strict=True)
@@ -227,6 +237,11 @@ def _optimal(
     mirrored = (-1) ** power * left.bias
     bias = right.bias - mirrored if kind == "rd" else right.bias + mirrored
     penalty = left.regularisation + right.regularisation
-    h = ((left.variance + right.variance) / (bias**2 + penalty)) ** rate
-    h = max(min(float(h), max(limits.high)), max(limits.low))
+    h = _balance(left.variance + right.variance, bias**2 + penalty, rate)
+    h = max(min(h, max(limits.high)), max(limits.low))
     return h, h
+
+
+def _balance(variance: float, squared_bias: float, rate: float) -> float:
+    """The width at which variance and squared bias balance; infinite without any bias."""
+    return float((variance / squared_bias) ** rate) if squared_bias > 0 else float("inf")

@@ -278,16 +278,37 @@ def local_fit(side: Side, bandwidth: float, degree: int, kernel: Kernel) -> Loca
     for power in range(1, degree + 1):
         np.multiply(basis[power - 1], u, out=basis[power])
     gram = (basis * weights) @ basis.T
-    if np.linalg.cond(gram) > 1e14:
+    inverse = _inverse(gram)
+    if inverse is None:
         raise SparseWindow(bandwidth, side.rows_in(n), degree + 1)
-    return LocalFit(n, bandwidth, basis, weights, np.linalg.inv(gram))
+    return LocalFit(n, bandwidth, basis, weights, inverse)
+
+
+def _inverse(gram: np.ndarray) -> np.ndarray | None:
+    """The inverse, or ``None`` when the scores can't tell the powers apart."""
+    if np.linalg.cond(gram) <= 1e14:
+        return np.linalg.inv(gram)
+    # Where one score lies far beyond all others the powers only differ in size: bring them to one.
+    size = np.sqrt(np.diag(gram))
+    if not size.all():
+        return None
+    scaled = gram / np.outer(size, size)
+    if np.linalg.cond(scaled) > 1e13:
+        return None
+    return np.linalg.inv(scaled) / np.outer(size, size)
 
 
 def lower_degree(fit: LocalFit, degree: int) -> LocalFit:
     """The fit of a lower degree on the same rows and weights."""
     basis = fit.basis[: degree + 1]
-    gram = np.linalg.inv(fit.inverse)[: degree + 1, : degree + 1]
-    return LocalFit(fit.n, fit.bandwidth, basis, fit.kernel_weights, np.linalg.inv(gram))
+    if np.linalg.cond(fit.inverse) <= 1e14:
+        inverse = np.linalg.inv(np.linalg.inv(fit.inverse)[: degree + 1, : degree + 1])
+    else:
+        found = _inverse((basis * fit.kernel_weights) @ basis.T)
+        if found is None:
+            raise SparseWindow(fit.bandwidth, fit.n, degree + 1)
+        inverse = found
+    return LocalFit(fit.n, fit.bandwidth, basis, fit.kernel_weights, inverse)
 
 
 def covariate_mix(sides: Sequence[Side], fits: Sequence[LocalFit]) -> np.ndarray:
