@@ -85,6 +85,10 @@ def plot_trends(result: DidEstimate, ax: Axes | None = None) -> Axes:
     if position is not None:
         ax.set_xticks(list(position.values())[:: max(1, len(position) // 6)])
         ax.set_xticklabels(list(position)[:: max(1, len(position) // 6)])
+    elif pd.api.types.is_integer_dtype(table["time"]):
+        from matplotlib.ticker import MaxNLocator
+
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     percent_axis(ax, result.proportion)
     ax.set_ylabel(result.outcome)
     ax.set_xlabel("period")

@@ -46,6 +46,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "population", "tier", "plan", "country", "segment", "channel", "newbie",
     ),
 }  # fmt: skip
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 YEAR = re.compile(r"^(.*?[^\d])((?:19|20)?\d\d)$")
 
 
@@ -123,12 +124,27 @@ def look(data: str | pd.DataFrame, location: str = "FILE", limit: int = MAX_ROWS
     if len(twice):
         raise DataError(f"Column {twice[0]!r} stands twice in the data.", "", "Rename one of them.")
     settle_types(frame)
+    frame = frame.assign(**_dates_in_text(frame))
     columns = {name: _column(name, frame[name]) for name in frame.columns}
     # Tests need one type a column: booleans as 0/1, dates as dates.
     plain = frame.assign(
         **{n: frame[n].astype(float) for n, c in columns.items() if c.kind == "binary"}
     )
     return Table(location, plain, n_rows, columns)
+
+
+def _dates_in_text(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Text columns whose every value is a date such as 2025-03-31, as dates."""
+    found = {}
+    for name, values in frame.items():
+        filled = values.dropna()
+        head = filled.head(100)
+        if len(head) == 0 or not all(isinstance(v, str) and ISO_DATE.match(v) for v in head):
+            continue
+        parsed = pd.to_datetime(filled, errors="coerce", format="ISO8601", utc=False)
+        if pd.api.types.is_datetime64_any_dtype(parsed) and parsed.notna().all():
+            found[str(name)] = parsed.reindex(values.index)
+    return found
 
 
 def _column(name: str, values: pd.Series) -> Column:

@@ -81,12 +81,28 @@ def test_a_table_is_answered_like_its_frame(
     assert answer["n_obs"] == len(USERS)
 
 
+def test_a_panel_whose_dates_are_text_is_answered_and_its_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry = generate(n_users=2_000, seed=42).telemetry
+    telemetry = telemetry.assign(date=telemetry["date"].astype(str)).drop(columns="day")
+    telemetry.to_parquet(tmp_path / "text.parquet")
+    location = str(tmp_path / "text.parquet")
+    advice = run(["noholdout", "guide", location, "--yes"], monkeypatch, capsys)
+    assert advice["designs"][0]["method"] == "synthetic_control"
+    answer = run(shlex.split(advice["designs"][0]["command"]), monkeypatch, capsys)
+    assert answer["n_obs"] > 0
+
+
 def test_decimals_and_dates_of_a_driver_are_numbers_and_dates() -> None:
     days = pd.Series(pd.date_range("2025-01-01", periods=4).date, dtype=object)
     prices = pd.Series([decimal.Decimal(f"{i}.25") for i in range(4)], dtype=object)
     frame = pd.DataFrame({"day": days, "price": prices, "name": list("abcd")})
+    frame["text"] = ["2025-01-01", "2025-01-02T10:00", None, "2025-01-04"]
+    frame["code"] = ["2025-01-01", "2025-01-02", "2025-13-03", "other"]
     kinds = {name: column.kind for name, column in look(frame).columns.items()}
-    assert kinds == {"day": "date", "price": "number", "name": "text"}
+    wanted = {"day": "date", "price": "number", "name": "text", "text": "date", "code": "text"}
+    assert kinds == wanted
     assert frame["day"].dtype == object, "the user's frame was changed"
 
 
