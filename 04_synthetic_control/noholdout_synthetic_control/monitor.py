@@ -74,9 +74,11 @@ class Departures:
     def summary(self) -> str:
         """Who left, when, where to and by how much, as text of 80 columns."""
         known = self.settings
+        count = len(self.units)
         head = (
-            f"{self.outcome}: {len(self.units)} units watched for {known['days']} periods since "
-            f"{jsonable(known['since'])}, after {known['history']} of history."
+            f"{self.outcome}: {count} unit{'s' if count != 1 else ''} watched for {known['days']} "
+            f"period{'s' if known['days'] != 1 else ''} since {jsonable(known['since'])}, after "
+            f"{known['history']} of history."
         )
         lines = textwrap.wrap(head, 80)
         for row in self.departures.to_dict("records"):
@@ -94,7 +96,9 @@ class Departures:
         if self.departures.empty:
             least = self.units.sort_values("p_value").iloc[0]
             lines += textwrap.wrap(
-                f"None has left its twin (closest: {least['unit']}, adjusted p = "
+                f"{least['unit']} hasn't left its twin (p = {least['p_value']:.2f})."
+                if count == 1
+                else f"None has left its twin (closest: {least['unit']}, adjusted p = "
                 f"{least['p_value']:.2f}).",
                 80,
             )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import POWER, critical_value
-from noholdout_shared.input import Missing, check_level, read_rows
+from noholdout_shared.input import Missing, check_level, check_seed, read_rows
 from noholdout_shared.jsonable import jsonable, records
 from scipy import optimize, special
 
@@ -34,8 +34,9 @@ class HoldoutPlan:
         One row a number of pinned units and of periods after the launch: the mean standard
         error, its degrees of freedom, the smallest effect found with 80% power, and, over the
         fake launches in the history, the error made and the share of intervals that held zero.
-    recommended
-        Units to pin in the smallest design that finds ``effect``, or in the largest tried.
+    recommended, periods
+        Units to pin, and for how long after the launch, in the smallest design that finds
+        ``effect``, or in the largest tried.
     effect
         The effect to be found, or ``None``.
     settings
@@ -44,6 +45,7 @@ class HoldoutPlan:
 
     designs: pd.DataFrame
     recommended: tuple[Any, ...]
+    periods: int
     effect: float | None
     settings: dict[str, Any]
 
@@ -52,6 +54,7 @@ class HoldoutPlan:
         return {
             "designs": records(self.designs),
             "recommended": jsonable(self.recommended),
+            "periods": self.periods,
             "effect": self.effect,
             "settings": jsonable(self.settings),
         }
@@ -68,17 +71,24 @@ class HoldoutPlan:
                 f"{row.pinned:>6}  {row.periods:>7}  {row.std_error:>9.4f}  {row.df:>4.1f}"
                 f"  {row.smallest_effect:>15.4f}  {row.rmse:>10.4f}  {row.coverage:>9.2f}"
             )
-        names = ", ".join(str(unit) for unit in self.recommended)
+        explained = (
+            "Smallest effect: what a launch must change for the interval to leave zero out four "
+            "times in five. Error made, held zero: of the fake launches' estimates and intervals. "
+            f"All in units of {self.settings['outcome']}."
+        )
         enough = ""
         if self.effect is not None:
-            reached = self.designs["smallest_effect"] <= self.effect
             enough = (
-                f"an effect of {self.effect:g} can be found"
-                if reached.any()
-                else f"no design here finds an effect of {self.effect:g}; the largest is shown"
+                f", the smallest design here that finds an effect of {self.effect:g}"
+                if (self.designs["smallest_effect"] <= self.effect).any()
+                else f", the largest design here; none finds an effect of {self.effect:g}"
             )
-        told = f"Pin (drawn by lot{'; ' + enough if enough else ''}): {names}"
-        lines += ["", *textwrap.wrap(told, 80)]
+        names = ", ".join(str(unit) for unit in self.recommended)
+        told = (
+            f"Pin {len(self.recommended)} for {self.periods} periods{enough}. "
+            f"Drawn by lot: {names}."
+        )
+        lines += ["", *textwrap.wrap(explained, 80), "", *textwrap.wrap(told, 80)]
         return "\n".join(lines)
 
 
@@ -122,6 +132,7 @@ def plan(
         The history is too short, or there are too few units, for any design asked.
     """
     check_level(conf_level)
+    check_seed(seed)
     if effect is not None and not effect > 0:
         raise DataError(f"effect is {effect}.", "", "Give the size to be found, above zero.")
     if draws < 20:
@@ -150,8 +161,8 @@ def plan(
     if effect is not None and (designs["smallest_effect"] <= effect).any():
         chosen = designs[designs["smallest_effect"] <= effect].iloc[0]
     names = tuple(panel.units[sets[int(chosen["pinned"])]].tolist())
-    settings = {"draws": draws, "seed": seed, "units": units, "history": length}
-    return HoldoutPlan(designs, names, effect, settings)
+    settings = {"outcome": outcome, "draws": draws, "seed": seed, "units": units, "history": length}
+    return HoldoutPlan(designs, names, int(chosen["periods"]), effect, settings)
 
 
 def _history(

@@ -47,8 +47,9 @@ def plot_departures(found: Departures, ax: Axes | None = None) -> Axes:
 
 
 def styles(found: Departures) -> dict[Any, dict[str, Any]]:
-    """Colour and line of each departed unit."""
-    names = found.departures["unit"].tolist()[:SHOWN]
+    """Colour and line of each departed unit, or of every one where few are watched."""
+    few = len(found.units) <= len(COLOURS)
+    names = (found.units if few else found.departures)["unit"].tolist()[:SHOWN]
     return {
         name: {"color": COLOURS[k % 3], "linestyle": STYLES[k // 3], "label": str(name)}
         for k, name in enumerate(names)
@@ -62,6 +63,7 @@ def plot_evidence(found: Departures, ax: Axes | None = None) -> Axes:
     for unit, rows in found.path.groupby("unit", sort=False):
         line = drawn.get(unit, {"color": FAINT, "linewidth": 0.8})
         ax.plot(rows["time"].to_numpy(), 1 / np.maximum(rows["p_value"], 1 / TOP), **line)
+    strongest = 1 / max(float(found.path["p_value"].min()), 1 / TOP)
     limit = 1 / (1 - found.conf_level)
     ax.axhline(limit, color=NEUTRAL, linewidth=1.1, linestyle=":")
     ax.annotate(
@@ -75,7 +77,7 @@ def plot_evidence(found: Departures, ax: Axes | None = None) -> Axes:
         fontsize=9,
     )
     ax.set_yscale("log")
-    ax.set_ylim(0.8, 2 * TOP)
+    ax.set_ylim(0.8, 10 * max(strongest, limit))
     ax.set_ylabel("evidence (1 / adjusted p)")
     ax.set_title(f"Who has left its twin? {found.outcome}")
     if drawn:
@@ -93,7 +95,7 @@ def plot_gaps(found: Departures, ax: Axes | None = None) -> Axes:
         gap = rows["gap"].rolling(WEEK, min_periods=1).mean()
         line = drawn.get(unit, {"color": FAINT, "linewidth": 0.8})
         ax.plot(rows["time"].to_numpy(), gap, **line | {"label": None})
-        if unit in drawn:
+        if unit in said and unit in drawn:
             mark = rows["time"] == said[unit]
             ax.plot(rows["time"][mark], gap[mark], "o", color=line["color"], markersize=5)
     ax.axhline(0, color=NEUTRAL, linewidth=0.9)

@@ -141,6 +141,13 @@ class Rule:
     prior: np.ndarray
     limits: Limits | None
 
+    @property
+    def levels(self) -> np.ndarray:
+        """Limit of one unit's log evidence on each day, shape ``(T,)``."""
+        if self.limits is None:
+            return np.full(self.prior.size, np.log(self.family.sum() / self.alpha))
+        return self.limits.levels[: self.prior.size]
+
     def p_values(self, evidence: Evidence) -> np.ndarray:
         """Smallest so far, adjusted over the units watched, shape ``(N, T)``; one for others."""
         if self.limits is None:
@@ -188,8 +195,9 @@ def watch(
         if begin > 0 or (stops == 0).any():
             newer = twin_gaps(panel.outcomes, n_pre, learned.noise, serving, panel.block).gaps
             gaps = np.concatenate([gaps[:, :begin], newer[:, begin:]], axis=1)
-        each = alpha / int(family.sum())
-        evidence = weigh_evidence(gaps, alive, clock, learned.scale, donors, each, rule.prior)
+        evidence = weigh_evidence(
+            gaps, alive, clock, learned.scale, donors, rule.levels, rule.prior
+        )
         said[:, begin:] = rule.p_values(evidence)[:, begin:]
         gone = np.minimum.accumulate(said, axis=1) <= alpha
         left_on = np.where(gone.any(axis=1), gone.argmax(axis=1), NEVER)

@@ -80,7 +80,7 @@ class Look:
         gaps, known = self.learned.twins.gaps.copy(), self.learned
         gaps[0, start:] += jump
         alive, everybody = np.ones(gaps.shape, dtype=bool), np.ones(UNITS, dtype=bool)
-        arrays = (gaps, alive, known.clock, known.scale, everybody, ALPHA)
+        arrays = (gaps, alive, known.clock, known.scale, everybody, np.zeros(DAYS))
         found = {FOREVER: weigh_evidence(*arrays, change_prior(DAYS)).log_ratio}
         if (SPENT, 1) in self.limits:
             found[SPENT] = weigh_evidence(*arrays, watch_prior(DAYS)).scan
@@ -194,15 +194,15 @@ def main() -> None:
     panels = range(args.replications)
     items = [(args.seed + r, r < args.spending) for r in panels]
     rows = flat(run_parallel(one_product, items, jobs=args.jobs, label="product"))
+    default = Path(__file__).parents[1] / "results" / "synthetic_control_monitor.csv"
     table = alarm_rows("product", rows)
     for k, family in enumerate(FAMILIES):
         streams = np.random.SeedSequence([args.seed, k]).spawn(max(args.replications // 2, 1))
         drawn = [(stream, family, 5 * r < args.spending) for r, stream in enumerate(streams)]
         found = run_parallel(one_world, drawn, jobs=args.jobs, label=family)
         table += alarm_rows(family, flat(found))
-    frame = pd.DataFrame(table + delay_rows(rows)).round(4)
-    default = Path(__file__).parents[1] / "results" / "synthetic_control_monitor.csv"
-    frame.to_csv(args.out or default, index=False)
+        frame = pd.DataFrame(table + delay_rows(rows)).round(4)
+        frame.to_csv(args.out or default, index=False)  # what is done stays, should it be stopped
     print(frame.to_string(index=False))
 
 

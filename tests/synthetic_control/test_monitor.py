@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,7 +59,7 @@ def test_one_day_by_hand() -> None:
     covariance = np.full((2, 1, 1), 4.0)
     found = weigh_evidence(
         np.array([[6.0], [0.0]]), np.ones((2, 1), bool), make_clock(covariance),
-        np.array([2.0, 2.0]), np.array([False, True]), 0.05,
+        np.array([2.0, 2.0]), np.array([False, True]), np.full(1, -np.log(0.05)),
         change_prior(1),
     )  # fmt: skip
     p0 = change_prior(1)[0]
@@ -84,7 +85,7 @@ def test_evidence_is_the_ratio_of_the_densities() -> None:
         make_clock(covariance),
         np.full(2, scale),
         np.array([False, True]),
-        0.05,
+        np.zeros(days),
         change_prior(days),
     )
     prior = change_prior(days)
@@ -117,7 +118,7 @@ def test_daily_looking_reaches_the_limit_no_more_often_than_promised() -> None:
             make_clock(same),
             np.full(len(rows), 1.5),
             reference,
-            0.05,
+            np.zeros(days),
             change_prior(days),
         )
         named += int((found.log_ratio[:-1].max(axis=1) >= np.log(20)).sum())
@@ -156,8 +157,8 @@ def test_drawn_scans_are_those_of_the_evidence() -> None:
     scan_draws(white, one, 0, 1.5, top)
     many = make_clock(np.broadcast_to(covariance, (count, days, days)))
     slow = weigh_evidence(
-        gaps, np.ones(gaps.shape, bool), many, np.full(count, 1.5), np.zeros(count, bool), 0.05,
-        watch_prior(days),
+        gaps, np.ones(gaps.shape, bool), many, np.full(count, 1.5), np.zeros(count, bool),
+        np.zeros(days), watch_prior(days),
     )  # fmt: skip
     np.testing.assert_allclose(top.T, slow.scan, atol=1e-4)
 
@@ -241,6 +242,8 @@ def test_a_fixed_watch_names_a_late_departure_sooner() -> None:
     later = forever.departures["said_on"].tolist() or [200]
     assert fixed.departures["said_on"].iloc[0] < later[0]
     assert abs(fixed.departures["changed_on"].iloc[0] - 92) <= 2
+    row = fixed.departures.iloc[0]
+    assert 0 < row["conf_low"] < 5 < row["conf_high"]
     assert "In this watch of 60 periods (10 to come)" in fixed.summary()
     # Days after the watch aren't looked at.
     over = looked(outcomes, **spent | {"horizon": 20})
@@ -303,6 +306,16 @@ def test_a_ratio_is_each_days_sum_over_sum() -> None:
     flagged = monitor(frame, outcome="cost", denominator="tasks", **asked)
     pd.testing.assert_frame_equal(spelled.path, flagged.path)
     pd.testing.assert_frame_equal(spelled.path, plain.path, check_exact=False, rtol=1e-6)
+
+
+def test_few_units_watched_are_drawn_in_colour_though_none_left() -> None:
+    found = looked(calm_panel(7), treated=["u00", "u05"])
+    assert found.departures.empty
+    axes = found.plot()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["u00", "u05"]
+    everybody = looked(calm_panel(7)).plot()
+    assert everybody.get_legend() is None
+    plt.close("all")
 
 
 def test_shift_and_scale_change_nothing_but_the_units() -> None:
@@ -372,4 +385,5 @@ def test_command(tmp_path: Path) -> None:
     assert picture.stat().st_size > 20_000
     calm = CliRunner().invoke(app, [*flags, "--treated", "u05", "--fail-on", "departure"])
     assert calm.exit_code == 0, calm.output
-    assert "None has left its twin" in calm.output
+    assert "1 unit watched" in calm.output
+    assert "u05 hasn't left its twin" in calm.output

@@ -29,7 +29,8 @@ def test_more_pinned_find_less_and_the_smallest_enough_is_recommended() -> None:
         panel_frame(outcomes), **COLUMNS, pinned=[4, 8, 14], periods=[20], draws=40, effect=wanted
     )
     assert len(asked.recommended) == 8
-    assert "can be found" in asked.summary()
+    assert asked.periods == 20
+    assert "Pin 8 for 20 periods, the smallest design here that finds" in asked.summary()
     assert max(map(len, asked.summary().splitlines())) <= 80
 
 

@@ -41,8 +41,8 @@ class Evidence:
     size, size_std_error
         Of the shift from that day on, shape ``(n, T)``.
     half_width
-        Of an interval of the size that holds for every day of change and of looking at once, at
-        the error ``alpha`` asked, shape ``(n, T)``.
+        Of an interval of the size that holds for every day of change and of looking at once: the
+        shifts that, taken off, leave the unit within the limits, shape ``(n, T)``.
     """
 
     log_ratio: np.ndarray
@@ -143,7 +143,7 @@ def weigh_evidence(
     clock: Clock,
     scale: np.ndarray,
     reference: np.ndarray,
-    alpha: float,
+    levels: np.ndarray,
     prior: np.ndarray,
 ) -> Evidence:
     """Evidence of a departure by every day, from that day's and earlier gaps only.
@@ -160,8 +160,8 @@ def weigh_evidence(
     reference
         Units that show how far the null's model is off, boolean, shape ``(n,)``: where half of
         them stray further than it allows, every unit's variance is raised accordingly.
-    alpha
-        Error of the interval.
+    levels
+        Limit of the log likelihood ratio on each day, for the interval, shape ``(T,)``.
     prior
         Weight of a change on each day, shape ``(T,)``, at most one in total.
     """
@@ -189,7 +189,7 @@ def weigh_evidence(
     picked = np.take_along_axis(information, change[:, :, None], 2)[:, :, 0]
     size = np.take_along_axis(score, change[:, :, None], 2)[:, :, 0] / picked
     spread = scale[:, None] ** 2 * picked
-    reach = np.log1p(spread) - 2 * np.log(alpha * prior[change])
+    reach = np.log1p(spread) + 2 * (levels - np.log(prior[change]))
     half = np.sqrt((1 + 1 / spread) * reach / picked)
     ratio = np.where(alive, peak + np.log(total), -np.inf)
     scan = np.where(alive, weighed.max(axis=2), -np.inf)
