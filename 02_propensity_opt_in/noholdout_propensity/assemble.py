@@ -33,7 +33,9 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
     uncertainty = _uncertainty(problem, fit)
     span = interval(fit.estimate, uncertainty.std_error, options.conf_level, uncertainty.df)
     kept = np.ones(problem.n, dtype=bool) if fit.kept is None else fit.kept
-    tables, bins = balance_tables(problem, fit, kept)
+    inside, outside = problem.places
+    places = (inside[kept[inside]], outside[kept[outside]])
+    tables, bins = balance_tables(problem, fit, kept, places)
     settings = {
         **problem.settings,
         "estimator": fit.estimator,
@@ -66,7 +68,19 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
         )
         settings["rosenbaum_gamma"] = gamma
     evidence = Evidence(
-        problem, fit, span, kept, tables, bins, score, trouble, strength, arms, settings, build
+        problem,
+        fit,
+        span,
+        kept,
+        places,
+        tables,
+        bins,
+        score,
+        trouble,
+        strength,
+        arms,
+        settings,
+        build,
     )
     below = "" if options.denominator is None else f", outcome / {options.denominator}"
     return PropensityEstimate(
@@ -81,8 +95,8 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
         inference=uncertainty.name + (", delta method" if below and not fit.separation else ""),
         outcome=options.outcome,
         n_obs=int(kept.sum()),
-        n_treated=int(problem.treated[kept].sum()),
-        n_control=int((1 - problem.treated[kept]).sum()),
+        n_treated=places[0].size,
+        n_control=places[1].size,
         n_clusters=problem.n_clusters,
         settings=settings,
         checks=run_checks(evidence),
@@ -135,7 +149,7 @@ def _uncertainty(problem: Problem, fit: Fit) -> Uncertainty:
 
 
 def balance_tables(
-    problem: Problem, fit: Fit, kept: np.ndarray
+    problem: Problem, fit: Fit, kept: np.ndarray, places: tuple[np.ndarray, np.ndarray]
 ) -> tuple[dict[str, pd.DataFrame], Bins]:
     """The tables ``balance``, ``weights`` and ``distributions``, and the covariates in bins."""
     treated, used = problem.treated, fit.weights * kept
@@ -160,12 +174,11 @@ def balance_tables(
         name: pd.DataFrame({"covariate": problem.balance_names, **columns})
         for name, columns in parts.items()
     }
-    arms = (("treated", treated == 1), ("control", treated == 0))
     tables["weights"] = pd.DataFrame(
         {
-            "group": [name for name, _ in arms],
-            "n": [int((arm & kept).sum()) for _, arm in arms],
-            "effective_n": [effective_size(used[arm]) for _, arm in arms],
+            "group": ["treated", "control"],
+            "n": [rows.size for rows in places],
+            "effective_n": [effective_size(used[rows]) for rows in places],
         }
     )
     return tables, bins

@@ -16,6 +16,8 @@ from noholdout_propensity.kernels.trimming import (
 )
 from noholdout_propensity.problem import Problem
 
+ROUNDING = 1e-12
+
 Trim = Literal["crump", "percentile"]
 
 
@@ -54,7 +56,8 @@ def trimmed(
     else:
         share = DEFAULT_PERCENTILE if trim_at is None else trim_at
         low, high = percentile_bounds(fit.score, problem.treated, problem.sampling, share)
-    kept = (fit.score >= low) & (fit.score <= high)
+    # A bound is often a row's own score, and rounding mustn't decide about that row.
+    kept = (fit.score >= low - ROUNDING) & (fit.score <= high + ROUNDING)
     for value, word in ((1, "treated"), (0, "control")):
         if int((kept & (problem.treated == value)).sum()) < 2:
             raise DesignError(

@@ -119,6 +119,8 @@ def independent_columns(values: RowBlocks, tolerance: float = 1e-9) -> list[int]
     so the tolerance has no unit. Rows are taken in blocks: nothing of the data's size is stored.
     """
     n, k = values.shape
+    if n <= BLOCK:
+        values = values[:]
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
     mean = sum((values[rows].sum(axis=0) for rows in blocks), start=np.zeros(k)) / n
     gram = np.zeros((k, k))

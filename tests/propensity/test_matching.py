@@ -168,3 +168,19 @@ def test_a_caliper_counts_what_it_leaves_out() -> None:
 def test_everyone_needs_replacement() -> None:
     with pytest.raises(DesignError, match="without replacement can't cover everyone"):
         estimate(simulate(200), estimator="matching", estimand="ate", replace=False, **COLUMNS)
+
+
+def test_a_pool_that_runs_out_serves_the_highest_scores() -> None:
+    # Scores 0.9, 0.7, 0.5, 0.3 choose in that order among 0.1 and 0.6, each of which serves once:
+    # 0.9 takes 0.6, 0.7 takes 0.1, and nobody is left for the others.
+    matches = taken_on_score(
+        np.array([0.3, 0.9, 0.5, 0.7]), np.array([0.1, 0.6]), np.array([1.0, 5.0]), 1, None
+    )
+    assert matches.partner.ravel().tolist() == [-1, 1, -1, 0]
+    assert matches.found.tolist() == [False, True, False, True]
+    frame = simulate(400, strength=0.3)
+    frame["d"] = 1 - frame["d"] if frame["d"].mean() < 0.5 else frame["d"]
+    answer = estimate(frame, **ATT, replace=False)
+    fewer = int((frame["d"] == 0).sum())
+    assert answer.settings["matched"] == fewer
+    assert answer.settings["unmatched"] == 400 - 2 * fewer > 0

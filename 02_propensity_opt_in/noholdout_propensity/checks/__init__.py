@@ -44,8 +44,8 @@ class Evidence:
     ----------
     span
         The estimate's interval.
-    kept
-        False for a trimmed row, shape ``(n,)``.
+    kept, places
+        False for a trimmed row, shape ``(n,)``; places of the treated and the control rows kept.
     tables
         At least ``balance``; ``negative_controls`` where they were asked for.
     bins
@@ -62,6 +62,7 @@ class Evidence:
     fit: Fit
     span: Interval
     kept: np.ndarray
+    places: tuple[np.ndarray, np.ndarray]
     tables: Mapping[str, pd.DataFrame]
     bins: Bins
     score: np.ndarray | None
@@ -84,7 +85,7 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
         )
         checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
         return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
-    checks.append(overlap_check(problem, seen.score, fit.weights, seen.kept))
+    checks.append(overlap_check(problem, seen.score, fit.weights, seen.places))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
     bias = prognostic_gap(problem, fit.weights * seen.kept, seen.arms[1])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from noholdout_shared.checks import Check, untestable
 from noholdout_shared.inference import Interval
 from noholdout_shared.render import effect_text
@@ -51,16 +52,15 @@ def hidden_check(
 
 def yardstick_text(problem: Problem, strength: Robustness) -> str:
     """What a confounder as strong as the strongest covariate would leave of the effect."""
-    once = strength.bounds[strength.bounds["times"] == 1.0]
-    if once.empty:
-        once = strength.bounds
+    times, left = (strength.bounds[name].to_numpy() for name in ("times", "estimate"))
+    rows = np.flatnonzero(times == 1.0) if (times == 1.0).any() else np.arange(times.size)
     effect = strength.effect.estimate
-    left = (once["estimate"] * math.copysign(1.0, effect)).to_numpy()
-    row = once.iloc[int(left.argmin())]
+    row = int(rows[np.argmin(left[rows] * math.copysign(1.0, effect))])
+    covariate = strength.bounds["covariate"].to_numpy()[row]
     proportion = problem.proportion
     was = effect_text(effect, proportion).removesuffix(" points")
-    now = effect_text(float(row["estimate"]), proportion)
-    return f"One as strong as {row['covariate']} would move the regression's {was} to {now}."
+    now = effect_text(float(left[row]), proportion)
+    return f"One as strong as {covariate} would move the regression's {was} to {now}."
 
 
 def risk_ratios(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from noholdout_shared.checks import Check, structural
-from scipy import special
 
 from noholdout_propensity.kernels.balance import Bins, effective_size
 from noholdout_propensity.kernels.regions import Region, empty_regions
@@ -43,16 +42,17 @@ def overlap_check(
     problem: Problem,
     score: np.ndarray | None,
     weights: np.ndarray,
-    kept: np.ndarray,
+    arms: tuple[np.ndarray, np.ndarray],
 ) -> Check:
-    """Score ranges, the target's mass outside the other arm's range, effective sample sizes."""
-    treated = problem.treated == 1
-    used = weights * kept
-    arms = (treated & kept, ~treated & kept)
-    effective = [effective_size(np.abs(used[arm])) for arm in arms]
-    counts = [int(arm.sum()) for arm in arms]
+    """Score ranges, the target's mass outside the other arm's range, effective sample sizes.
+
+    ``arms`` are the places of the kept rows of both.
+    """
+    used = [np.abs(weights[arm]) for arm in arms]
+    effective = [effective_size(part) for part in used]
+    counts = [arm.size for arm in arms]
     least = min(e / c for e, c in zip(effective, counts, strict=True))
-    largest = max(float(np.abs(used[arm]).max() / np.abs(used[arm]).sum()) for arm in arms)
+    largest = max(float(part.max() / part.sum()) for part in used)
     outside, ranges = 0.0, ""
     if score is not None:
         outside, ranges = outside_support(score, problem.sampling, arms, problem.estimand)
@@ -87,23 +87,25 @@ def outside_support(
     """Share of the target that has no counterpart in the other arm; and the score ranges.
 
     A row has none when its score's logit lies beyond the other arm's range by more than a quarter
-    of a standard deviation: the bare range depends on a single row at each end.
+    of a standard deviation: the bare range depends on a single row at each end. ``arms`` are the
+    places of both arms' rows.
     """
-    index = special.logit(np.clip(score, 1e-15, 1 - 1e-15))
-    reach = REACH * float(index[arms[0] | arms[1]].std())
-    spans = [(float(index[arm].min()), float(index[arm].max())) for arm in arms]
-    lost = [
-        arm & ((index < low - reach) | (index > high + reach))
-        for arm, (low, high) in zip(arms, spans[::-1], strict=True)
-    ]
+    scores = [score[arm] for arm in arms]
+    inner = [np.clip(part, 1e-15, 1 - 1e-15) for part in scores]
+    indices = [np.log(part / (1 - part)) for part in inner]
+    reach = REACH * float(np.concatenate(indices).std())
+    spans = [(float(index.min()), float(index.max())) for index in indices]
     wanted = {"att": (True, False), "atc": (False, True)}.get(estimand, (True, True))
-    mass = sampling * (score * (1 - score) if estimand == "ato" else 1.0)
-    target = sum(float(mass[arm].sum()) for arm, use in zip(arms, wanted, strict=True) if use)
-    gone = sum(float(mass[rows].sum()) for rows, use in zip(lost, wanted, strict=True) if use)
+    target = gone = 0.0
+    for arm, part, index, (low, high), use in zip(
+        arms, scores, indices, spans[::-1], wanted, strict=True
+    ):
+        if use:
+            mass = sampling[arm] * (part * (1 - part) if estimand == "ato" else 1.0)
+            target += float(mass.sum())
+            gone += float(mass @ ((index < low - reach) | (index > high + reach)))
     share = gone / target
-    (low1, high1), (low0, high0) = [
-        (float(score[arm].min()), float(score[arm].max())) for arm in arms
-    ]
+    (low1, high1), (low0, high0) = [(float(part.min()), float(part.max())) for part in scores]
     ranges = (
         f"Scores run from {low1:.3f} to {high1:.3f} (treated) and {low0:.3f} to {high0:.3f} "
         f"(control); {100 * share:.2g}% of the target lies beyond the other arm's reach. "

@@ -267,7 +267,8 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
     found = augmented_effect(
         problem.outcome, problem.treated, nuisance, problem.estimand, problem.sampling
     )
-    effect, tilt = found.effect, found.tilt
+    effect = found.effect
+    tilt = tilting(nuisance.score, nuisance.slope, problem.treated, problem.estimand)
     names = [
         item if isinstance(item, str) else type(item).__name__
         for item in (score, outcome_model or "linear per arm")

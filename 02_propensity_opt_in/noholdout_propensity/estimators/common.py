@@ -12,13 +12,13 @@ from noholdout_shared.errors import ConvergenceError
 
 from noholdout_propensity.inference import Replicate
 from noholdout_propensity.kernels.designs import Design
-from noholdout_propensity.kernels.score import ScoreFit, fit_score
+from noholdout_propensity.kernels.score import ScoreFit, fit_score, nested_score
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
 from noholdout_propensity.problem import Problem
 
-# The richer model's steps stop here: the check asks whether the estimate moves by half a standard
-# error, and a step shrinks quadratically.
-ROUGH_STEP = 1e-5
+# What the richer model's steps may leave: the check asks whether the estimate moves by half a
+# standard error.
+ROUGH_STEP = 1e-7
 
 Respecify = Callable[[Design], tuple[float, np.ndarray] | None]
 Score = Literal["logit", "probit"]
@@ -102,16 +102,7 @@ def fitted_score(problem: Problem, link: Score) -> ScoreFit:
 
 def richer_score(problem: Problem, design: Design, base: ScoreFit, link: Score) -> ScoreFit | None:
     """The score with a richer design, from the solution at hand; ``None`` without a solution."""
-    start = np.zeros(design.shape[1])
-    start[: base.coefficients.size] = base.coefficients
-    rich = fit_score(
-        design,
-        problem.treated,
-        weights=problem.likelihood_weights,
-        link=link,
-        start=start,
-        tolerance=ROUGH_STEP,
-    )
+    rich = nested_score(design, problem.treated, problem.likelihood_weights, link, base, ROUGH_STEP)
     return rich if rich.converged and not unbounded(rich.score, problem.estimand).any() else None
 
 

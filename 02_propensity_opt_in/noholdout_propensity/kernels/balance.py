@@ -10,6 +10,8 @@ import numpy as np
 from noholdout_propensity.kernels.weighting import Estimand
 
 BINS = 32
+MOST_WHOLE = 4096  # whole numbers within a range of that many are counted, not sorted
+HEAD = 64  # rows that most often tell already that a column isn't of a kind
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def balance(
 
     The SMDs' denominators are the treated SD for ATT and otherwise the pooled SD of both arms,
     always before balancing, so that a difference can't shrink through its denominator. Each
-    column is sorted once, for both distribution functions and the bins.
+    column is sorted (or counted) once, for both distribution functions and the bins.
 
     Parameters
     ----------
@@ -71,19 +73,16 @@ def balance(
         Sampling weights, and the balancing weights times them, shape ``(n,)``.
     """
     k = len(values)
-    signed = [_signed(treated, weights) for weights in (before, after)]
-    found = [np.empty((4, k)) for _ in signed]
+    sides = [_Side.of(treated, weights) for weights in (before, after)]
+    found = [np.empty((4, k)) for _ in sides]
     codes = np.empty((k, treated.size), dtype=np.uint8)
     edges = []
     for j, column in enumerate(values):
         binary = is_binary(column)
-        moments = [
-            [_moments(column, weights * arm, binary) for arm in (treated, 1 - treated)]
-            for weights in (before, after)
-        ]
+        moments = _moments(column, sides, binary)
         (_, variance1), (_, variance0) = moments[0]
         scale = np.sqrt(variance1 if estimand == "att" else (variance1 + variance0) / 2)
-        gaps, codes[j], cuts = _scan(column, signed, binary)
+        gaps, codes[j], cuts = _scan(column, [side.signed for side in sides], binary)
         edges.append(cuts)
         for out, (treated_side, control_side), gap in zip(found, moments, gaps, strict=True):
             out[:, j] = (*_compared(treated_side, control_side, scale, binary), *gap)
@@ -92,7 +91,35 @@ def balance(
 
 def is_binary(column: np.ndarray) -> bool:
     """Whether a column holds only 0 and 1."""
-    return bool(((column == 0) | (column == 1)).all())
+    parts = (column[:HEAD], column)
+    return all(bool(((part == 0) | (part == 1)).all()) for part in parts)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Row weights by arm, treated first.
+
+    ``factor`` is ``S^2 / (S^2 - sum w^2)`` with S the sum of weights, n / (n - 1) for equal
+    weights; ``signed`` each row's share of its arm's weight, negative for controls.
+    """
+
+    arms: tuple[np.ndarray, np.ndarray]
+    totals: tuple[float, float]
+    factors: tuple[float, float]
+    signed: np.ndarray
+
+    @classmethod
+    def of(cls, treated: np.ndarray, weights: np.ndarray) -> _Side:
+        inside = weights * treated
+        arms = (inside, weights - inside)
+        totals = (float(arms[0].sum()), float(arms[1].sum()))
+        factors = []
+        for arm, total in zip(arms, totals, strict=True):
+            square = float(arm @ arm)
+            factors.append(total**2 / (total**2 - square) if total**2 > square else np.nan)
+        signed = arms[0] / totals[0]
+        signed -= arms[1] / totals[1]
+        return cls(arms, totals, (factors[0], factors[1]), signed)
 
 
 def _compared(
@@ -107,24 +134,26 @@ def _compared(
     return smd, np.nan if undefined else treated[1] / control[1]
 
 
-def _moments(column: np.ndarray, weights: np.ndarray, binary: bool) -> tuple[float, float]:
-    """Weighted mean and variance.
+def _moments(
+    column: np.ndarray, sides: list[_Side], binary: bool
+) -> list[list[tuple[float, float]]]:
+    """Weighted mean and variance in each arm, before and after.
 
-    A 0/1 column's variance is ``p (1 - p)``; another's has the unbiased factor
-    ``S^2 / (S^2 - sum w^2)`` with S the sum of weights (n / (n - 1) for equal weights).
+    A 0/1 column's variance is ``p (1 - p)``; another's is unbiased.
     """
-    total = float(weights.sum())
-    mean = float(weights @ column) / total
-    if binary:
-        return mean, mean * (1 - mean)
-    square = float(weights @ weights)
-    factor = total**2 / (total**2 - square) if total**2 > square else np.nan
-    return mean, float(weights @ (column - mean) ** 2) / total * factor
-
-
-def _signed(treated: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    inside, outside = float(weights @ treated), float(weights @ (1 - treated))
-    return np.where(treated == 1, weights / inside, -weights / outside)
+    found: list[list[tuple[float, float]]] = []
+    # From one centre near all the means, so that squares keep their digits.
+    centre = 0.0 if binary else float(column.mean())
+    apart = column if binary else column - centre
+    squares = apart if binary else apart**2
+    for side in sides:
+        pair = []
+        for weights, total, factor in zip(side.arms, side.totals, side.factors, strict=True):
+            mean = float(weights @ apart) / total
+            spread = float(weights @ squares) / total - mean**2
+            pair.append((centre + mean, spread if binary else max(spread, 0.0) * factor))
+        found.append(pair)
+    return found
 
 
 def _scan(
@@ -136,18 +165,67 @@ def _scan(
         above = column > 0
         cut = np.zeros(1) if above.any() and not above.all() else np.empty(0)
         return [(gap, gap) for gap in gaps], above.astype(np.uint8), cut
+    whole = _whole_numbers(column)
+    if whole is not None:
+        return _scan_whole(whole, float(column.min()), signed)
     order = np.argsort(column)
     ordered = column[order]
     last = np.append(ordered[1:] != ordered[:-1], True)
-    found = [distribution_gap(weights[order], last) for weights in signed]
-    edges = _edges(ordered, last)
-    places = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [column.size]])
+    distinct = int(last.sum())
+    places = None if distinct == last.size else np.flatnonzero(last)
+    found = [distribution_gap(weights[order], places) for weights in signed]
+    edges = ordered[last][:-1] if distinct <= BINS else _quantiles(ordered)
+    ends = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [column.size]])
     codes = np.empty(column.size, dtype=np.uint8)
-    codes[order] = np.repeat(np.arange(edges.size + 1, dtype=np.uint8), np.diff(places))
+    codes[order] = np.repeat(np.arange(edges.size + 1, dtype=np.uint8), np.diff(ends))
     return found, codes, edges
 
 
-def distribution_gap(signed: np.ndarray, last: np.ndarray) -> tuple[float, float]:
+def _whole_numbers(column: np.ndarray) -> np.ndarray | None:
+    """The values as whole numbers from 0, where few are possible; ``None`` otherwise."""
+    if not (column[:HEAD] == np.rint(column[:HEAD])).all():
+        return None
+    low = float(column.min())
+    if float(column.max()) - low >= MOST_WHOLE or not (column == np.rint(column)).all():
+        return None
+    return (column - low).astype(np.int64)
+
+
+def _scan_whole(
+    whole: np.ndarray, lowest: float, signed: list[np.ndarray]
+) -> tuple[list[tuple[float, float]], np.ndarray, np.ndarray]:
+    """``_scan`` of whole numbers from 0: sums by value take the place of a sort."""
+    counts = np.bincount(whole)
+    present = np.flatnonzero(counts)
+    found = [
+        distribution_gap(np.bincount(whole, weights=weights)[present], None) for weights in signed
+    ]
+    values = lowest + present
+    if present.size <= BINS:
+        edges = values[:-1]
+    else:
+        edges = _quantiles(_Repeated(values, np.cumsum(counts[present])))
+    code = np.zeros(counts.size, dtype=np.uint8)
+    code[present] = np.searchsorted(edges, values, side="left")
+    return found, code[whole], edges
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """Sorted values, each up to its cumulated count, as if written out."""
+
+    values: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        return np.asarray(self.values[np.searchsorted(self.ends, places, side="right")])
+
+
+def distribution_gap(signed: np.ndarray, last: np.ndarray | None) -> tuple[float, float]:
     """Largest and mean gap between the arms' weighted distribution functions.
 
     Parameters
@@ -155,16 +233,17 @@ def distribution_gap(signed: np.ndarray, last: np.ndarray) -> tuple[float, float
     signed
         Each row's share of its arm's weight, negative for controls, in the column's order.
     last
-        Whether a row is the last one with its value.
+        Places of the last row with each value; ``None`` where all values differ.
     """
-    gaps = np.abs(np.cumsum(signed)[last])
+    gaps = np.cumsum(signed)
+    if last is not None:
+        gaps = gaps[last]
+    np.abs(gaps, out=gaps)
     return float(gaps.max()), float(gaps.mean())
 
 
-def _edges(ordered: np.ndarray, last: np.ndarray) -> np.ndarray:
-    if int(last.sum()) <= BINS:
-        return ordered[last][:-1]
-    # Quantiles, interpolated between the two nearest rows.
+def _quantiles(ordered: np.ndarray | _Repeated) -> np.ndarray:
+    """Edges of equally full bins, interpolated between the two nearest rows."""
     place = (ordered.size - 1) * np.arange(1, BINS) / BINS
     low = np.floor(place).astype(np.int64)
     step = ordered[np.minimum(low + 1, ordered.size - 1)] - ordered[low]

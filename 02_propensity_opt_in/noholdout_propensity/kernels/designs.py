@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-BLOCK = 16_384  # rows at a time: the products of a block stay in the processor's cache
+BLOCK = 65_536  # rows at a time: what a pass makes of them is small beside the data
 STORED = 2_000_000  # entries: below it a design is stored, above it made anew in each pass
 
 
@@ -32,10 +32,10 @@ class Design(Protocol):
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
-def blocks(n: int) -> Iterator[slice]:
-    """Slices of at most ``BLOCK`` rows that cover ``n``."""
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n))
+def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
+    """Slices of at most ``size`` rows that cover ``n``."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def stored(design: Design) -> Design:

@@ -25,7 +25,7 @@ from noholdout_propensity.kernels.score import (
     logistic,
 )
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums, weighted_gram
-from noholdout_propensity.kernels.weighting import Effect, Estimand, Tilting, tilting
+from noholdout_propensity.kernels.weighting import Effect, Estimand, tilting
 
 FREE = 0.05  # the least that a row's leverage may leave: beyond, one row is the model
 
@@ -143,9 +143,9 @@ def _fold_sums(
         # Rows of one fold side by side: then a fold is a slice.
         order = np.argsort(fold[block], kind="stable")
         edges = np.searchsorted(fold[block][order], np.arange(len(found) + 1))
-        x = score_design[block].T[:, order].T
+        x = score_design[block].T.take(order, axis=1).T
         same = outcome_design is score_design
-        z = x if same else outcome_design[block].T[:, order].T
+        z = x if same else outcome_design[block].T.take(order, axis=1).T
         y, d, w, v, e = (
             values[block][order]
             for values in (outcome, treated, likelihood_weights, rows, full.score)
@@ -203,35 +203,36 @@ def augmented_effect(
     """
     tilt = tilting(nuisance.score, nuisance.slope, treated, estimand)
     m1, m0 = nuisance.mean_treated, nuisance.mean_control
-    mass = float(rows @ tilt.target)
+    target = rows * tilt.target
+    mass = float(target.sum())
+    share = target / mass
     arms = []
     for arm, weight, slope, mean in (
         (treated, tilt.treated_weight, tilt.treated_slope, m1),
         (1 - treated, tilt.control_weight, tilt.control_slope, m0),
     ):
         inside = rows * arm
-        divisor = float(inside @ weight) if normalised else mass
+        heavy = inside * weight
+        divisor = float(heavy.sum()) if normalised else mass
+        # Over the divisor once, so that each row's weight and pull are products of it.
+        heavy /= divisor
         residual = outcome - mean
-        shift = float(inside @ (weight * residual)) / divisor
-        pulled = residual - shift if normalised else residual
-        arms.append(
-            _Arm(
-                float(rows @ (tilt.target * mean)) / mass + shift,
-                inside * weight * pulled / divisor,
-                inside * slope * pulled / divisor,
-                rows * tilt.target / mass - inside * weight / divisor,
-            )
-        )
+        shift = float(heavy @ residual)
+        if normalised:
+            residual -= shift
+        steep = inside * slope
+        steep *= residual
+        steep /= divisor
+        arms.append(_Arm(float(share @ mean) + shift, heavy * residual, steep, share - heavy))
     inside_arm, outside_arm = arms
     estimate = inside_arm.mean - outside_arm.mean
     # Normalised, the residuals' means stand outside the target's average.
-    average = float(rows @ (tilt.target * (m1 - m0))) / mass if normalised else estimate
-    gap = rows * (m1 - m0 - average) / mass
+    average = float(share @ (m1 - m0)) if normalised else estimate
+    gap = rows / mass * (m1 - m0 - average)
     influence = gap * tilt.target + inside_arm.pull - outside_arm.pull
     effect = Effect(estimate, outcome.size * influence, inside_arm.mean, outside_arm.mean)
     return Augmented(
         effect,
-        tilt,
         inside_arm.slope - outside_arm.slope + gap * tilt.target_slope,
         (inside_arm.in_mean, -outside_arm.in_mean),
     )
@@ -251,8 +252,8 @@ class Augmented:
 
     Parameters
     ----------
-    effect, tilt
-        The estimate with its influence values, and the estimand's weights.
+    effect
+        The estimate with its influence values.
     in_index
         Derivative of the estimate through each row's score index, shape ``(n,)``.
     in_means
@@ -260,7 +261,6 @@ class Augmented:
     """
 
     effect: Effect
-    tilt: Tilting
     in_index: np.ndarray
     in_means: tuple[np.ndarray, np.ndarray]
 
@@ -331,8 +331,10 @@ def model_influence(
         return np.asarray(residual * along)
     out = np.empty(residual.size)
     for rows in blocks(residual.size):
-        x = design[rows]
-        distance = np.einsum("ij,ij->i", x @ bread, x)
+        x = design[rows].T
+        parts = bread @ x
+        parts *= x
+        distance = parts.sum(axis=0)
         free = np.maximum(1 - curvature[rows] * distance, FREE)
         without = along[rows] - derivative[rows] * distance
         out[rows] = residual[rows] * without / np.sqrt(free)

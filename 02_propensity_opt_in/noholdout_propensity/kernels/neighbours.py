@@ -143,16 +143,18 @@ def taken_on_score(
     size = ordered.size
     right = list(range(size + 1))  # next free place at or after; size is none
     left = list(range(-1, size))  # left[i + 1]: next free place at or before i; -1 is none
-    turn = np.argsort(-query, kind="stable")
-    start = np.searchsorted(ordered, query)
+    turn = np.argsort(-query, kind="stable").tolist()
+    start, targets = np.searchsorted(ordered, query).tolist(), query.tolist()
     reach = np.inf if caliper is None else caliper
     partner = np.full((query.size, ratio), -1, dtype=np.int64)
     values = ordered.tolist()
     for round_ in range(ratio):
-        for i in turn.tolist():
-            target = float(query[i])
-            up = _find(right, int(start[i]))
-            down = _find_back(left, int(start[i]) - 1)
+        for i in turn:
+            target = targets[i]
+            up = _find(right, start[i])
+            down = _find_back(left, start[i] - 1)
+            if up == size and down < 0:
+                break  # nobody is free any more
             gap_up = values[up] - target if up < size else np.inf
             gap_down = target - values[down] if down >= 0 else np.inf
             if min(gap_up, gap_down) > reach + SAME:

@@ -10,6 +10,8 @@ from scipy import special
 
 from noholdout_propensity.kernels.sums import ArmSums
 
+EXACT = 1e-13  # of the sum of squares: a smaller rest is rounding
+
 
 @dataclass(frozen=True)
 class LinearEffect:
@@ -32,7 +34,8 @@ def residual_sum(gram: np.ndarray, cross: np.ndarray, square: float) -> tuple[fl
     values, vectors = np.linalg.eigh(gram)
     keep = values > 1e-11 * values[-1]
     projected = vectors[:, keep].T @ cross
-    return square - float((projected**2 / values[keep]).sum()), int(keep.sum())
+    rest = square - float((projected**2 / values[keep]).sum())
+    return rest if rest > EXACT * square else 0.0, int(keep.sum())
 
 
 def linear_effect(treated: ArmSums, control: ArmSums, rows: int) -> LinearEffect:
@@ -55,6 +58,8 @@ def linear_effect(treated: ArmSums, control: ArmSums, rows: int) -> LinearEffect
     estimate = dy / dd
     df = rows - rank - 1
     rest = yy - estimate * dy
+    if rest <= EXACT * both.square:
+        rest = 0.0
     return LinearEffect(estimate, math.sqrt(max(rest, 0.0) / df / dd), df)
 
 

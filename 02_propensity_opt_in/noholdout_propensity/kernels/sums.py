@@ -8,6 +8,9 @@ import numpy as np
 
 from noholdout_propensity.kernels.designs import Design, blocks
 
+FEW_COLUMNS = 10
+CACHED = 262_144  # entries whose products stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class ArmSums:
@@ -36,10 +39,18 @@ class ArmSums:
 
 def weighted_gram(design: Design, weights: np.ndarray) -> np.ndarray:
     """``Z' W Z``, shape ``(k, k)``, without a second copy of the design."""
-    total = np.zeros((design.shape[1], design.shape[1]))
-    for rows in blocks(design.shape[0]):
-        part = design[rows]
-        total += part.T @ (part * weights[rows, None])
+    n, k = design.shape
+    total = np.zeros((k, k))
+    for rows in blocks(n, max(CACHED // k, 1)):
+        part, own = design[rows].T, weights[rows]
+        if k > FEW_COLUMNS:
+            total += part @ (part * own).T
+            continue
+        # Of few columns one at a time is faster, and half of the products are enough.
+        for j, column in enumerate(part):
+            total[j, j:] += part[j:] @ (own * column)
+    if k <= FEW_COLUMNS:
+        total += np.triu(total, 1).T
     return total
 
 

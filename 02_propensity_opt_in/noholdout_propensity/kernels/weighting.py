@@ -11,6 +11,7 @@ from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.score import ScoreFit
 
 Estimand = Literal["ate", "att", "atc", "ato"]
+ONE, ZERO = np.ones(()), np.zeros(())
 SMALLEST = 1e-12  # a chance below this is no chance: its weight has no digits left
 
 
@@ -19,7 +20,7 @@ class Tilting:
     """An estimand as a tilting of the population (Li, Morgan and Zaslavsky 2018, table 1).
 
     With tilt ``h(e)``, the weights are ``h / e`` for treated and ``h / (1 - e)`` for control
-    rows. All shapes ``(n,)``.
+    rows. All shapes ``(n,)``, or ``()`` where every row has the same.
 
     Parameters
     ----------
@@ -54,19 +55,16 @@ def tilting(
     score: np.ndarray, slope: np.ndarray, treated: np.ndarray, estimand: Estimand
 ) -> Tilting:
     """Weights and target of an estimand; nothing is clipped."""
-    one, zero = np.ones_like(score), np.zeros_like(score)
+    if estimand == "ato":
+        gap = treated - score
+        return Tilting(1 - score, score, -slope, slope, gap**2, -2 * gap * slope)
+    rest = 1 - score
     if estimand == "ate":
-        return Tilting(
-            1 / score, 1 / (1 - score), -slope / score**2, slope / (1 - score) ** 2, one, zero
-        )
+        inside, outside = 1 / score, 1 / rest
+        return Tilting(inside, outside, -slope * inside**2, slope * outside**2, ONE, ZERO)
     if estimand == "att":
-        odds = score / (1 - score)
-        return Tilting(one, odds, zero, slope / (1 - score) ** 2, treated.astype(float), zero)
-    if estimand == "atc":
-        odds = (1 - score) / score
-        return Tilting(odds, one, -slope / score**2, zero, (1 - treated).astype(float), zero)
-    gap = treated - score
-    return Tilting(1 - score, score, -slope, slope, gap**2, -2 * gap * slope)
+        return Tilting(ONE, score / rest, ZERO, slope / rest**2, treated, ZERO)
+    return Tilting(rest / score, ONE, -slope / score**2, ZERO, 1 - treated, ZERO)
 
 
 def unbounded(score: np.ndarray, estimand: Estimand) -> np.ndarray:
@@ -124,7 +122,7 @@ def hajek_effect(
     estimate, mean1, mean0 = weighted_difference(outcome, treated, weights)
     n = outcome.size
     sum1, sum0 = float(weights @ treated), float(weights @ (1 - treated))
-    gap = np.where(treated == 1, (outcome - mean1) / sum1, -(outcome - mean0) / sum0)
+    gap = treated / sum1 * (outcome - mean1) - (1 - treated) / sum0 * (outcome - mean0)
     influence = n * weights * gap
     if not score_known:
         slope = rows * np.where(treated == 1, tilt.treated_slope, tilt.control_slope)
