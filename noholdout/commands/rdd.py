@@ -101,7 +101,7 @@ def rdd(
     plot: opt.Plot = None,
     fail_on: opt.FailOn = None,
 ) -> None:
-    """Threshold routing: what does the treatment change right at the cutoff?"""
+    """Threshold routing: what changes at the cutoff?"""
     from noholdout_rdd import estimate
 
     from noholdout.commands.output import deliver

@@ -69,7 +69,7 @@ def uplift(
     plot: opt.Plot = None,
     fail_on: opt.FailOn = None,
 ) -> None:
-    """Personalised rollouts: whom does it help, and is targeting worth it?"""
+    """Personalised rollouts: whom does it help?"""
     from noholdout_uplift import estimate
 
     from noholdout.commands.output import deliver

@@ -66,9 +66,17 @@ class ShortTable:
 
 def short_table(name: str, table: pd.DataFrame) -> ShortTable:
     """The table's first rows as text."""
-    rows = [[value_text(value) for value in row.values()] for row in records(table.head(MAX_ROWS))]
+    rows = [
+        [_count(value) if name == "n" else value_text(value) for name, value in row.items()]
+        for row in records(table.head(MAX_ROWS))
+    ]
     title = TITLES.get(name) or label(name).capitalize()
     return ShortTable(title, [label(str(c)) for c in table.columns], rows, len(table))
+
+
+def _count(value: Any) -> str:
+    """A number of rows; tied ones may count in part."""
+    return f"{value:,.0f}" if isinstance(value, float) else value_text(value)
 
 
 def split_tables(estimate: Estimate) -> tuple[list[ShortTable], list[ShortTable]]:

@@ -30,7 +30,7 @@ STATUS_WORDS = {
 # Parts of a setting's name by which the settings say what was left out or changed.
 LEFT_OUT = (
     "drop", "trim", "clip", "exclu", "discard", "ignored", "removed", "never_", "left_out",
-    "always_treated", "absent", "not_in_log",
+    "always_treated", "absent", "not_in_log", "weight_zero",
 )  # fmt: skip
 WHY = {
     "rows_dropped_missing": "an empty cell in a column that the analysis needs (--missing drop)",
@@ -49,6 +49,7 @@ WHY = {
     "trimmed_rows": "rows without a counterpart in the other arm, left out as asked",
     "rows_left_out_by_donut": "too near the cutoff, left out as asked (--donut)",
     "rows_left_out_of_mixed_bin": "the rounded scores of the cutoff itself, left out as asked",
+    "rows_with_weight_zero": "their weight says that they count for nothing",
     "rows_left_out_that_trained": "rows that trained the score don't judge it (--trained-on)",
     "donors_dropped": "units that can't serve as donors",
     "periods_dropped": "periods that can't be used",

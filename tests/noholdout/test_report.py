@@ -18,6 +18,7 @@ from noholdout_shared.estimate import Estimate
 from noholdout import cli
 from noholdout.report import render_report, write_report
 from noholdout.report.bar import EDGE, interval_bar
+from noholdout.report.tables import short_table
 from noholdout.report.words import answer_sentence, left_out, value_text, verdict_reasons
 
 ESTIMATE = Estimate(
@@ -137,6 +138,17 @@ def test_what_was_left_out_is_counted_and_zero_is_not_listed() -> None:
     ]
     page = Page(render_report(replace(ESTIMATE, settings={"rows_dropped_missing": 0})))
     assert "Nothing: no row was dropped, clipped or trimmed." in page.words
+
+
+def test_rows_without_weight_are_said() -> None:
+    [(what, how_many, why)] = left_out({"rows_with_weight_zero": 12})
+    assert (what, how_many) == ("rows with weight zero", "12")
+    assert "count for nothing" in why
+
+
+def test_rows_that_count_in_part_are_shown_whole() -> None:
+    table = pd.DataFrame({"decile": [1], "n": [1799.9], "estimate": [0.05]})
+    assert short_table("deciles", table).rows == [["1", "1,800", "0.05"]]
 
 
 def test_values_as_text() -> None:

@@ -200,7 +200,8 @@ def _against_honest(
     low, high = sorted(effect.sign * (effect.offset + end) for end in honest.interval(conf_level))
     words = (
         f"The honest estimate is {effect_text(effect.honest(honest), data.proportion)}, its "
-        f"interval {effect_text(low, data.proportion)} to {effect_text(high, data.proportion)}"
+        f"interval {effect_text(low, data.proportion).removesuffix(' points')} to "
+        f"{effect_text(high, data.proportion)}"
     )
     return [(two_sided_p(value / error, effect.df), value, error, words)]
 
