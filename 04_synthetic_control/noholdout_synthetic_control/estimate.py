@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from noholdout_shared.errors import DataError
@@ -10,23 +10,51 @@ from noholdout_shared.input import Missing, check_choice
 
 from noholdout_synthetic_control.estimators.augmented import augmented
 from noholdout_synthetic_control.estimators.classic import classic
-from noholdout_synthetic_control.estimators.common import InferenceName, Options
+from noholdout_synthetic_control.estimators.common import InferenceName
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
 from noholdout_synthetic_control.estimators.every import every
 from noholdout_synthetic_control.estimators.interrupted import interrupted
 from noholdout_synthetic_control.estimators.staggered import StaggeredEstimator, staggered
+from noholdout_synthetic_control.estimators.study import DEFAULTS
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
 from noholdout_synthetic_control.metrics import several, wanted_metrics
+from noholdout_synthetic_control.ratios import Metric
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 EstimatorName = Literal[
     "demeaned", "classic", "synthetic-did", "augmented", "did", "all", "interrupted-time-series"
 ]
 ESTIMATORS = get_args(EstimatorName)
-IN_BLOCKS = {"demeaned": demeaned, "augmented": augmented, "all": every}
-BY_PERIOD = {"synthetic-did": synthetic_did, "did": did}
+
+# What may be asked of some estimators only, and what stands for "not asked".
+OPTIONAL = {
+    "solver": "exact",
+    "block": None,
+    "predictors": None,
+    "importance": None,
+    "covariates": None,
+    "cluster": None,
+    "inference": "by-design",
+    "replicates": None,
+    "negative_controls": None,
+}
+LAUNCH = ("unit", "time", "treated", "start")
+OPTIONS = tuple(DEFAULTS)
+BLOCKS = (*LAUNCH, "block", *OPTIONS)
+READING = ("weights", "cell_mean", "missing", "conf_level", "margin")
+# Each function, and the arguments that it takes beside the outcome.
+CALLS: dict[str, tuple[Callable[..., SyntheticControlEstimate], tuple[str, ...]]] = {
+    "demeaned": (demeaned, BLOCKS),
+    "augmented": (augmented, BLOCKS),
+    "all": (every, BLOCKS),
+    "classic": (classic, (*LAUNCH, "predictors", "importance", *OPTIONS)),
+    "synthetic-did": (synthetic_did, (*LAUNCH, *OPTIONS)),
+    "did": (did, (*LAUNCH, *OPTIONS)),
+    "interrupted-time-series": (interrupted, (*LAUNCH, "covariates", *READING)),
+    "staggered": (staggered, ("unit", "time", "first_treated", "estimator", "block", *OPTIONS)),
+}
 
 
 def estimate(
@@ -47,6 +75,7 @@ def estimate(
     covariates: Sequence[str] | None = None,
     cluster: str | None = None,
     weights: str | None = None,
+    negative_controls: Sequence[str] | None = None,
     cell_mean: bool = False,
     inference: InferenceName = "by-design",
     replicates: int | None = None,
@@ -105,6 +134,9 @@ def estimate(
         interval.
     weights
         Column of the number of tasks (or users) behind each row: what a share's noise is.
+    negative_controls
+        Columns that the launch can't have moved (the number of tasks, of users): each is estimated
+        by the same design, and a clear move says that the ruler moved.
     cell_mean
         Average rows of the same unit and period (user rows into a panel).
     inference
@@ -143,75 +175,12 @@ def estimate(
     require_one_launch(treated, start, first_treated)
     metrics = wanted_metrics(data, outcome, denominator)
     if first_treated is not None:
-        refuse_in_stages(estimator, len(metrics), metrics[0].denominator, arguments)
+        refuse_in_stages(estimator, metrics, arguments)
     if len(metrics) > 1 or metrics[0].denominator is not None:
         return several(data, metrics, estimate, arguments)
-    outcome = metrics[0].name
-    options: Options = {
-        "solver": solver,
-        "cluster": cluster,
-        "weights": weights,
-        "cell_mean": cell_mean,
-        "inference": inference,
-        "replicates": replicates,
-        "missing": missing,
-        "conf_level": conf_level,
-        "margin": margin,
-        "seed": seed,
-    }
-    if first_treated is not None:
-        return staggered(
-            data,
-            outcome=outcome,
-            unit=unit,
-            time=time,
-            first_treated=first_treated,
-            estimator=estimator,  # type: ignore[arg-type]  # refused above
-            block=block,
-            **options,
-        )
-    columns: dict[str, Any] = {
-        "outcome": outcome, "unit": unit, "time": time, "treated": treated, "start": start,
-    }  # fmt: skip
-    if estimator == "interrupted-time-series":
-        by_default = {
-            "solver": solver == "exact",
-            "block": block is None,
-            "predictors": not predictors,
-            "importance": importance is None,
-            "cluster": cluster is None,
-            "inference": inference == "by-design",
-            "replicates": replicates is None,
-        }
-        refuse_unused(estimator, by_default)
-        return interrupted(
-            data,
-            **columns,
-            covariates=covariates,
-            weights=weights,
-            cell_mean=cell_mean,
-            missing=missing,
-            conf_level=conf_level,
-            margin=margin,
-        )
-    refuse_unused(estimator, {"covariates": not covariates})
-    if (predictors or importance is not None) and estimator != "classic":
-        raise DataError(
-            f"predictors were asked, but estimator {estimator!r} matches outcomes only.",
-            "An option that changes nothing would mislead.",
-            "Leave them out, or use estimator 'classic'.",
-        )
-    if estimator in IN_BLOCKS:
-        return IN_BLOCKS[estimator](data, **columns, block=block, **options)
-    if block is not None:
-        raise DataError(
-            f"block={block} was asked, but estimator {estimator!r} matches single periods.",
-            "An option that changes nothing would mislead.",
-            f"Leave it out, or use estimator {' or '.join(map(repr, IN_BLOCKS))}.",
-        )
-    if estimator == "classic":
-        return classic(data, **columns, predictors=predictors, importance=importance, **options)
-    return BY_PERIOD[estimator](data, **columns, **options)
+    function, takes = CALLS["staggered" if first_treated is not None else estimator]
+    refuse_unused(estimator, arguments, takes)
+    return function(data, outcome=metrics[0].name, **{name: arguments[name] for name in takes})
 
 
 def require_one_launch(treated: Any, start: Any, first_treated: str | None) -> None:
@@ -230,14 +199,15 @@ def require_one_launch(treated: Any, start: Any, first_treated: str | None) -> N
 
 
 def refuse_in_stages(
-    estimator: str, metrics: int, denominator: str | None, arguments: dict[str, Any]
+    estimator: str, metrics: Sequence[Metric], arguments: Mapping[str, Any]
 ) -> None:
     """Raise a DataError for what doesn't work with launches at different times."""
-    if metrics > 1 or denominator is not None:
+    ratios = [metric.name for metric in metrics if metric.denominator is not None]
+    if ratios:
         raise DataError(
-            "first_treated was given with several metrics or a ratio.",
-            "Launches at different times are answered one column at a time.",
-            "Name one outcome; divide a ratio beforehand.",
+            f"first_treated was given with the ratio {ratios[0]!r}.",
+            "A ratio is a sum over a sum before and after the launch, and each cohort has another.",
+            "Divide beforehand and name the column: each period then counts the same.",
         )
     if estimator not in get_args(StaggeredEstimator):
         raise DataError(
@@ -245,18 +215,17 @@ def refuse_in_stages(
             "",
             f"Use one of: {', '.join(get_args(StaggeredEstimator))}.",
         )
-    by_default = {name: not arguments[name] for name in ("predictors", "covariates", "importance")}
-    refuse_unused(estimator, {**by_default, "replicates": arguments["replicates"] is None})
-    if arguments["block"] is not None and estimator not in IN_BLOCKS:
-        refuse_unused(estimator, {"block": False})
+    if arguments["block"] is not None and "block" not in CALLS[estimator][1]:
+        refuse_unused(estimator, arguments, CALLS[estimator][1])
 
 
-def refuse_unused(estimator: str, by_default: dict[str, bool]) -> None:
+def refuse_unused(estimator: str, arguments: Mapping[str, Any], takes: Sequence[str]) -> None:
     """Raise a DataError for an option that the estimator has no use for."""
-    for name, left in by_default.items():
-        if not left:
+    for name, default in OPTIONAL.items():
+        if name not in takes and arguments[name] not in (default, [], ()):
+            users = [other for other in ESTIMATORS if name in CALLS[other][1]]
             raise DataError(
                 f"{name} was given, but estimator {estimator!r} has no use for it.",
                 "An option that changes nothing would mislead.",
-                "Leave it out.",
+                f"Leave it out, or use estimator {' or '.join(map(repr, users))}.",
             )

@@ -130,8 +130,14 @@ def several(
     columns = [column for metric in wanted for column in metric.columns]
     names = [options[name] for name in ("unit", "time", "weights", "cluster")]
     matched = [text.split("@")[0] for text in options["predictors"] or ()]
+    launches = options["first_treated"]
+    may_be_empty = matched + ([launches] if launches is not None else [])
+    controls = list(options["negative_controls"] or ())
     rows = read_rows(
-        data, [*columns, *names, *matched], missing=options["missing"], may_be_empty=matched
+        data,
+        [*columns, *names, launches, *matched, *controls],
+        missing=options["missing"],
+        may_be_empty=may_be_empty,
     )
     jobs = options["jobs"]
     work = [(single, rows.frame, metric, {**options, "jobs": 1}) for metric in wanted]
@@ -178,6 +184,10 @@ def _one_metric(
     shared = ("unit", "time", "treated", "start", "block", "weights", "cluster")
     asked = {name: options[name] for name in (*shared, "cell_mean", "missing")}
     table, settled, counts = ratio_frame(frame, metric, **asked)
+    cells, controls = [options["unit"], options["time"]], options["negative_controls"]
+    if controls:
+        means = frame.groupby(cells, as_index=False)[list(controls)].mean()
+        table = table.merge(means, on=cells, how="left")
     options = {**options, "weights": counts, "cell_mean": False}
     result = single(table, outcome=metric.name, **options)
     estimand = f"{result.estimand}, of each unit's sum over sum"
@@ -238,10 +248,11 @@ def error_draws(
     """Errors from which the correlation is read, shape ``(n, m)``, and what they are.
 
     The same units' placebo effects, or jackknife moves, for every metric: as the design that made
-    the intervals had it.
+    the intervals had it. Launches at different times: the donors' placebos, averaged over the
+    launches as the effects are.
     """
     design = str(results[0].tables["intervals"]["inference"].iloc[0])
-    if design == "jackknife":
+    if design == "jackknife" and options["first_treated"] is None:
         sides = [moves(m, r, f, options) for m, r, f in zip(wanted, results, frames, strict=True)]
         return np.column_stack(sides), "the units' jackknife moves"
     name = "placebo_regions" if design == "placebo-regions" else "placebos"

@@ -66,6 +66,10 @@ def synthetic_control(
     weights: Annotated[
         str | None, typer.Option(help="Column of the tasks or users behind each row.")
     ] = None,
+    negative_controls: Annotated[
+        str | None,
+        typer.Option(help="Columns that the launch can't have moved, commas between them."),
+    ] = None,
     cell_mean: Annotated[
         bool, typer.Option("--cell-mean", help="Average rows of the same unit and period.")
     ] = False,
@@ -116,6 +120,7 @@ def synthetic_control(
         covariates=opt.columns(covariates) or None,
         cluster=cluster,
         weights=weights,
+        negative_controls=opt.columns(negative_controls) or None,
         cell_mean=cell_mean,
         inference=inference,
         replicates=replicates,

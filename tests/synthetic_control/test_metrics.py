@@ -124,6 +124,35 @@ def test_the_headline_is_what_the_first_metric_gets_alone(treated: int) -> None:
     assert together.outcome == "y"
 
 
+@pytest.mark.parametrize("sizes", [(1, 2), (4, 6)])  # placebos; jackknife
+def test_launches_at_different_times_have_joint_bands(sizes: tuple[int, int]) -> None:
+    frame = metrics_frame(21)
+    frame["alike"] = frame["y"] + np.random.default_rng(21).normal(0, 0.2, len(frame))
+    first = {f"u{i:02d}": 50.0 if i < sizes[0] else 60.0 for i in range(sum(sizes))}
+    frame["launch"] = frame["unit"].map(first)  # nan: never
+    asked: dict[str, Any] = {"unit": "unit", "time": "time", "first_treated": "launch"}
+    together = estimate(frame, outcome=["y", "alike", "minutes"], **asked)
+    assert isinstance(together, MetricsEstimate)
+    table = together.tables["metrics"].set_index("metric")
+    placebos = []
+    for name in ("y", "alike", "minutes"):
+        alone = estimate(frame, outcome=name, **asked)
+        row, placebo = table.loc[name], alone.tables["placebos"]["gap"].to_numpy()
+        placebos.append(placebo / np.sqrt(placebo @ placebo))
+        assert row["estimate"] == pytest.approx(alone.estimate)
+        assert row["conf_low"] == pytest.approx(alone.conf_low)
+        widest = critical_value(1 - 0.05 / 3, alone.df) * alone.std_error
+        half = (row["band_high"] - row["band_low"]) / 2
+        assert (alone.conf_high - alone.conf_low) / 2 < half <= widest * (1 + 1e-9)
+    shown = together.tables["metric_correlation"].set_index(["metric", "other"])["correlation"]
+    assert shown["y", "minutes"] == pytest.approx(placebos[0] @ placebos[2])
+    assert shown["y", "alike"] == pytest.approx(placebos[0] @ placebos[1])
+    assert shown["y", "alike"] > 0.9
+    assert f"{20 - sum(sizes)} placebos" in together.settings["joint_bands"]
+    with pytest.raises(DataError, match="first_treated was given with the ratio 'cost/tasks'"):
+        estimate(frame, outcome=["y", "cost/tasks"], **asked)
+
+
 def test_the_same_metric_twice_over_needs_no_wider_band() -> None:
     frame = metrics_frame(4)
     frame["doubled"] = 2 * frame["y"]

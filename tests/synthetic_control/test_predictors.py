@@ -182,7 +182,7 @@ def test_given_importances_on_paper() -> None:
         ({"predictors": ["x"], "importance": [1, 2]}, "2 numbers"),
         ({"predictors": ["x"], "importance": "-1"}, "zero or more"),
         ({"importance": "search"}, "without predictors"),
-        ({"predictors": ["x"], "estimator": "did"}, "matches outcomes only"),
+        ({"predictors": ["x"], "estimator": "did"}, "use estimator 'classic'"),
     ],
 )
 def test_bad_requests(change: dict, message: str) -> None:

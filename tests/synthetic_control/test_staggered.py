@@ -140,7 +140,7 @@ def test_a_violation_in_one_cohort_names_its_launch() -> None:
         ({"estimator": "all"}, "'all' was asked with first_treated"),
         ({"covariates": ["y"]}, "covariates was given"),
         ({"estimator": "did", "block": 7}, "block was given"),
-        ({"outcome": ["y", "time"]}, "one column at a time"),
+        ({"outcome": "y/time"}, "with the ratio 'y/time'"),
     ],
 )
 def test_what_is_refused(change: dict[str, Any], message: str) -> None:

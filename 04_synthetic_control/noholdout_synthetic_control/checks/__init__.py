@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, judge
 
+from noholdout_synthetic_control.checks.controls import negative_controls, unmeasured_controls
 from noholdout_synthetic_control.checks.donors import (
     contaminated_donors,
     donor_pool,
@@ -49,7 +50,12 @@ def all_checks(evidence: Evidence) -> tuple[Check, ...]:
 
 def hypotheses(evidence: Evidence) -> list[HypothesisCheck]:
     """The tests of one launch, not judged yet."""
-    tests = [pre_fit(evidence), donor_similarity(evidence), contaminated_donors(evidence)]
+    tests = [
+        pre_fit(evidence),
+        donor_similarity(evidence),
+        contaminated_donors(evidence),
+        negative_controls(evidence),
+    ]
     backdated = backdate(evidence)
     if backdated is not None:
         tests.append(in_time_placebo(evidence, backdated))
@@ -68,6 +74,7 @@ def by_size(evidence: Evidence) -> tuple[Check, ...]:
         weight_concentration(evidence),
         *unique_weights(evidence),
         placebo_resolution(evidence),
+        *unmeasured_controls(evidence),
     )
 
 

@@ -17,6 +17,41 @@ FEW_BLOCKS = 4
 
 
 @dataclass(frozen=True)
+class Move:
+    """What the launch seems to have done to a column that it can't have changed.
+
+    Parameters
+    ----------
+    column
+        Its name.
+    effect, std_error, conf_low, conf_high, p_value
+        By the estimate's own design, in the column's units.
+    level
+        Of the column without the launch: mean size of the synthetic path after it.
+    """
+
+    column: str
+    effect: float
+    std_error: float
+    conf_low: float
+    conf_high: float
+    p_value: float
+    level: float
+
+    def bias(self, level: float) -> float:
+        """What the same relative move makes of an outcome at ``level``, in its units."""
+        return self.effect / self.level * level if self.level > 0 else math.nan
+
+    def relative(self) -> str:
+        """Effect and interval as shares of the level."""
+        if not self.level > 0:
+            return f"{self.effect:+.3g} ({self.conf_low:+.3g} to {self.conf_high:+.3g})"
+        ends = (self.effect, self.conf_low, self.conf_high)
+        effect, low, high = (f"{value / self.level:+.1%}" for value in ends)
+        return f"{effect} ({low} to {high})"
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the checks look at.
 
@@ -39,6 +74,8 @@ class Evidence:
         The interval.
     unique
         Whether the fit has one solution only (a ridge, or fixed weights).
+    controls
+        What the launch seems to have done to outcomes that it can't have changed.
     """
 
     panel: Panel
@@ -56,6 +93,12 @@ class Evidence:
     conf_low: float
     conf_high: float
     unique: bool = True
+    controls: tuple[Move, ...] = ()
+
+    @property
+    def level(self) -> float:
+        """Mean size of the treated side after the launch, had it moved like its twin."""
+        return counterfactual_level(self.panel, self.fit)
 
     @property
     def reference(self) -> Placebos:
@@ -72,6 +115,12 @@ class Backdated:
     horizon: int
     fit: Fit
     placebos: Placebos
+
+
+def counterfactual_level(panel: Panel, fit: Fit) -> float:
+    """Mean size of the treated side after the launch, had it moved like its twin."""
+    synthetic = panel.target @ panel.outcomes - fit.gap
+    return float(np.abs(synthetic[panel.n_pre :]).mean())
 
 
 def backdate(evidence: Evidence) -> Backdated | None:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 
-from noholdout_synthetic_control.estimators.common import (
-    Build,
-    Launch,
-    Options,
-    assemble,
-    equal_weights,
-    make_study,
-    read_launch,
-)
+from noholdout_synthetic_control.estimators.common import Asked, Build, assemble, read_launch
 from noholdout_synthetic_control.estimators.demeaned import resolve_block
 from noholdout_synthetic_control.kernels.augmented import augmented_problem
 from noholdout_synthetic_control.kernels.fits import Problem, Solver
@@ -24,15 +15,7 @@ from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
 def augmented(
-    data: Any,
-    *,
-    outcome: str,
-    unit: str,
-    time: str,
-    treated: Sequence[Any],
-    start: Any,
-    block: int | None = None,
-    **options: Unpack[Options],
+    data: Any, *, block: int | None = None, **asked: Unpack[Asked]
 ) -> SyntheticControlEstimate:
     """What did the launch change, when the simplex's remaining misfit is corrected by a ridge?
 
@@ -45,21 +28,12 @@ def augmented(
     ----------
     block
         As in :func:`noholdout_synthetic_control.demeaned`; three blocks at least.
-    data, outcome, unit, time, treated, start, options
+    data, asked
         As in :func:`noholdout_synthetic_control.estimate`.
     """
-    launch = Launch(outcome, unit, time, treated, start)
-    panel = read_launch(data, launch, options)
-    length = resolve_block(panel, block, minimum=3)
-    return assemble(
-        make_study(panel, options),
-        launch,
-        options,
-        "augmented",
-        augmented_build(length, options.get("solver", "exact")),
-        {"block": length},
-        {"did": equal_weights},
-    )
+    launch = read_launch(data, asked)
+    length = resolve_block(launch.panel, block, minimum=3)
+    return assemble(launch, "augmented", augmented_build(length, launch.solver), {"block": length})
 
 
 def _build(

@@ -12,32 +12,28 @@ import pandas as pd
 from noholdout_shared.errors import DataError
 
 from noholdout_synthetic_control.estimators.common import (
+    Asked,
     Build,
     Launch,
-    Options,
     assemble,
-    equal_weights,
-    make_study,
     read_launch,
 )
 from noholdout_synthetic_control.kernels.fits import Problem, Solver, classic_problem
 from noholdout_synthetic_control.kernels.predictors import Importance, PredictorProblem
-from noholdout_synthetic_control.panel import Panel
-from noholdout_synthetic_control.predictor_columns import parse_importance, read_predictors
+from noholdout_synthetic_control.predictor_columns import (
+    Predictors,
+    parse_importance,
+    read_predictors,
+)
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
 def classic(
     data: Any,
     *,
-    outcome: str,
-    unit: str,
-    time: str,
-    treated: Sequence[Any],
-    start: Any,
     predictors: Sequence[str] | None = None,
     importance: str | Sequence[float] | None = None,
-    **options: Unpack[Options],
+    **asked: Unpack[Asked],
 ) -> SyntheticControlEstimate:
     """What did the launch change, against the mix of donors that matched path and level?
 
@@ -56,51 +52,40 @@ def classic(
         Of the predictors: ``search`` (default: the best fit of the outcome before the launch, for
         every placebo anew), ``regression``, or one number each. The bootstrap and leave-one-out
         hold the treated side's importances.
-    data, outcome, unit, time, treated, start, options
+    data, asked
         As in :func:`noholdout_synthetic_control.estimate`.
     """
-    launch = Launch(outcome, unit, time, treated, start)
-    panel = read_launch(data, launch, options)
+    launch = read_launch(data, asked)
     if predictors:
-        return _with_predictors(data, panel, launch, options, predictors, importance or "search")
+        found = read_predictors(data, launch.panel, predictors, asked["unit"], asked["time"])
+        return _with_predictors(launch, found, predictors, importance or "search")
     if importance is not None:
         raise DataError(
             f"importance={importance!r} was asked without predictors.",
             "An option that changes nothing would mislead.",
             "Name predictors, or leave it out.",
         )
-    return assemble(
-        make_study(panel, options),
-        launch,
-        options,
-        "classic",
-        classic_build(options.get("solver", "exact")),
-        {"block": 1},
-        {"did": equal_weights},
-        unique=False,
-    )
+    build = classic_build(launch.solver)
+    return assemble(launch, "classic", build, {"block": 1}, unique=False)
 
 
 def _with_predictors(
-    data: Any,
-    panel: Panel,
     launch: Launch,
-    options: Options,
+    found: Predictors,
     predictors: Sequence[str],
     importance: str | Sequence[float],
 ) -> SyntheticControlEstimate:
-    found = read_predictors(data, panel, predictors, launch.unit, launch.time)
+    panel = launch.panel
     chosen = parse_importance(importance, predictors)
-    solver = options.get("solver", "exact")
-    build = partial(_build_predictors, predictors=found.values, importance=chosen, solver=solver)
+    build = partial(
+        _build_predictors, predictors=found.values, importance=chosen, solver=launch.solver
+    )
     estimate = assemble(
-        make_study(panel, options, refused=["conformal", "jackknife-plus"]),
         launch,
-        options,
         "classic",
         build,
         {"block": 1, "predictors": list(found.names), "importance": importance, **found.settings},
-        {"did": equal_weights},
+        refused=["conformal", "jackknife-plus"],
         backdates=False,
     )
     problem = build(panel.outcomes, panel.n_pre, np.empty(0))

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from noholdout_shared.input import check_choice, check_level
+from noholdout_shared.errors import DataError
 from noholdout_shared.render import effect_text
 
 from noholdout_synthetic_control.checks import Evidence, all_checks
+from noholdout_synthetic_control.checks.controls import controls_table
+from noholdout_synthetic_control.checks.evidence import Move, counterfactual_level
 from noholdout_synthetic_control.estimators.study import (
-    INFERENCES,
+    DEFAULTS,
     Analysis,
+    Asked,
     Build,
     InferenceName,
     Options,
     Study,
     make_study,
+    settled_options,
 )
 from noholdout_synthetic_control.estimators.tables import build_tables
 from noholdout_synthetic_control.inference import (
@@ -28,12 +32,13 @@ from noholdout_synthetic_control.inference import (
     rank_p,
     rmspe_ratio,
 )
-from noholdout_synthetic_control.kernels.fits import EqualWeights, Problem
+from noholdout_synthetic_control.kernels.fits import EqualWeights, Problem, Solver
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel, read_panel
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 __all__ = [
+    "Asked",
     "Build",
     "InferenceName",
     "Launch",
@@ -54,54 +59,79 @@ TITLES = {
 }
 
 
+def equal_weights(outcomes: np.ndarray, n_pre: int, noise: np.ndarray) -> Problem:
+    """The foil: plain difference-in-differences."""
+    return EqualWeights(outcomes, n_pre)
+
+
+DID: Mapping[str, Build] = {"did": equal_weights}
+
+
 @dataclass(frozen=True)
 class Launch:
-    """Which column is what, and who got the launch when."""
+    """One launch, read once.
 
+    Parameters
+    ----------
+    panel
+        Of the outcome.
+    controls
+        Panels of the outcomes that the launch can't have moved, by column.
+    outcome, options
+        What was asked, every option filled in.
+    """
+
+    panel: Panel
+    controls: Mapping[str, Panel]
     outcome: str
-    unit: str
-    time: str
-    treated: Sequence[Any]
-    start: Any
+    options: Options
+
+    @property
+    def solver(self) -> Solver:
+        """How weights are found."""
+        return self.options["solver"]
 
 
-def read_launch(data: Any, launch: Launch, options: Options) -> Panel:
-    """Check the options that every estimator shares, then read the panel."""
-    check_level(options.get("conf_level", 0.95))
-    check_choice("solver", options.get("solver", "exact"), ("exact", "slsqp"))
-    check_choice("inference", options.get("inference", "by-design"), INFERENCES)
-    return read_panel(
-        data,
-        outcome=launch.outcome,
-        unit=launch.unit,
-        time=launch.time,
-        treated=launch.treated,
-        start=launch.start,
-        weights=options.get("weights"),
-        cluster=options.get("cluster"),
-        cell_mean=options.get("cell_mean", False),
-        missing=options.get("missing", "refuse"),
-    )
+def read_launch(data: Any, asked: Mapping[str, Any]) -> Launch:
+    """Check the options that every estimator shares, then read the panels."""
+    columns = ("outcome", "unit", "time", "treated", "start")
+    full = settled_options(asked, columns)
+    shared = ("unit", "time", "treated", "start", "cluster", "cell_mean", "missing")
+    read = {name: full[name] for name in shared}
+    panel = read_panel(data, outcome=full["outcome"], weights=full["weights"], **read)
+    named = list(full["negative_controls"] or [])
+    if full["outcome"] in named or len(set(named)) < len(named):
+        raise DataError(
+            f"negative_controls are {named}, the outcome {full['outcome']!r}.",
+            "They are other outcomes, which the launch can't have moved.",
+            "Name each of them once, and not the outcome.",
+        )
+    controls = {name: read_panel(data, outcome=name, **read) for name in named}
+    options: Any = {name: full[name] for name in DEFAULTS}
+    return Launch(panel, controls, full["outcome"], options)
 
 
 def assemble(
-    study: Study,
     launch: Launch,
-    options: Options,
     method: str,
     build: Build,
     settings: Mapping[str, Any],
-    foils: Mapping[str, Build],
+    foils: Mapping[str, Build] = DID,
     *,
+    jackknife: bool = True,
+    refused: Sequence[str] = (),
     backdates: bool = True,
     unique: bool = True,
 ) -> SyntheticControlEstimate:
     """The whole answer of the estimator that ``build`` makes, the foils beside it.
 
-    ``settings`` must hold ``block``, the periods a block that checks average over. ``backdates``
-    is false for a fit that can't be repeated with an earlier launch, ``unique`` for one that may
-    have several solutions.
+    ``settings`` must hold ``block``, the periods a block that checks average over. ``jackknife``
+    and ``refused`` are :func:`make_study`'s. ``backdates`` is false for a fit that belongs to this
+    panel alone (no earlier launch, no other outcome), ``unique`` for one that may have several
+    solutions.
     """
+    options = launch.options
+    study = make_study(launch.panel, options, jackknife=jackknife, refused=refused)
     panel = study.panel
     analysis = study.analyse(build)
     fit, uncertainty = analysis.fit, analysis.uncertainty
@@ -111,8 +141,9 @@ def assemble(
     reference = analysis.reference(study.design)
     smallest = 1 / (1 + len(reference.fits))
     ratio = float(rmspe_ratio(fit.gap, panel.n_pre))
+    controls = moves(launch, build if backdates else equal_weights, jackknife)
     evidence = gather(
-        study, analysis, dropped, settings["block"], build if backdates else None, unique
+        study, analysis, dropped, settings["block"], build if backdates else None, unique, controls
     )
     n_treated = int(panel.treated.sum()) * (panel.times.size - panel.n_pre)
     return SyntheticControlEstimate(
@@ -136,7 +167,7 @@ def assemble(
             **panel.settings,
             **settings,
             "estimator": method,
-            "solver": options.get("solver", "exact"),
+            "solver": launch.solver,
             "seed": study.seed,
             "treated_units": int(panel.treated.sum()),
             "donors": panel.donors.size,
@@ -151,10 +182,13 @@ def assemble(
             "smallest_placebo_p": smallest,
         },
         checks=all_checks(evidence),
-        tables=build_tables(study, analysis, dropped, method, foils),
+        tables={
+            **build_tables(study, analysis, dropped, method, foils),
+            **controls_table(controls, evidence.level),
+        },
         df=uncertainty.df,
         proportion=panel.proportion,
-        margin=options.get("margin"),
+        margin=options["margin"],
     )
 
 
@@ -165,6 +199,7 @@ def gather(
     block: int,
     build: Build | None,
     unique: bool = True,
+    controls: tuple[Move, ...] = (),
 ) -> Evidence:
     """What the checks look at; ``build`` is ``None`` for a fit that has no earlier launch."""
     low, high, _ = analysis.uncertainty.bounds(analysis.fit.effect, study.conf_level)
@@ -184,7 +219,22 @@ def gather(
         conf_low=low,
         conf_high=high,
         unique=unique,
+        controls=controls,
     )
+
+
+def moves(launch: Launch, build: Build, jackknife: bool) -> tuple[Move, ...]:
+    """How far each negative control moved, by the estimate's own design."""
+    options: Any = {**launch.options, "inference": "by-design", "replicates": None}
+    found = []
+    for name, panel in launch.controls.items():
+        study = make_study(panel, options, jackknife=jackknife)
+        analysis = study.analyse(build, every_placebo=False)
+        effect, uncertainty = analysis.fit.effect, analysis.uncertainty
+        low, high, p_value = uncertainty.bounds(effect, study.conf_level)
+        level = counterfactual_level(panel, analysis.fit)
+        found.append(Move(name, effect, uncertainty.std_error, low, high, p_value, level))
+    return tuple(found)
 
 
 def allowed(uncertainty: Uncertainty, signs: Sequence[Signs], proportion: bool) -> str:
@@ -213,8 +263,3 @@ def estimand(panel: Panel) -> str:
     who = str(members[0]) if members.size == 1 else f"{members.size} treated units"
     periods = panel.times.size - panel.n_pre
     return f"mean effect on {who} over {periods} period{'s' if periods > 1 else ''} after launch"
-
-
-def equal_weights(outcomes: np.ndarray, n_pre: int, noise: np.ndarray) -> Problem:
-    """The foil: plain difference-in-differences."""
-    return EqualWeights(outcomes, n_pre)

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 from noholdout_shared.errors import DataError
 
-from noholdout_synthetic_control.estimators.common import (
-    Build,
-    Launch,
-    Options,
-    assemble,
-    equal_weights,
-    make_study,
-    read_launch,
-)
+from noholdout_synthetic_control.estimators.common import Asked, Build, assemble, read_launch
 from noholdout_synthetic_control.kernels.fits import Problem, Solver, demeaned_problem
 from noholdout_synthetic_control.panel import Panel
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
 def demeaned(
-    data: Any,
-    *,
-    outcome: str,
-    unit: str,
-    time: str,
-    treated: Sequence[Any],
-    start: Any,
-    block: int | None = None,
-    **options: Unpack[Options],
+    data: Any, *, block: int | None = None, **asked: Unpack[Asked]
 ) -> SyntheticControlEstimate:
     """What did the launch change, against a twin that may differ by a constant?
 
@@ -49,22 +32,12 @@ def demeaned(
     block
         Periods a block of the fit; by default 7 for daily data with six weeks or more before the
         launch, else 1.
-    data, outcome, unit, time, treated, start, options
+    data, asked
         As in :func:`noholdout_synthetic_control.estimate`.
     """
-    launch = Launch(outcome, unit, time, treated, start)
-    panel = read_launch(data, launch, options)
-    length = resolve_block(panel, block)
-    build = demeaned_build(length, options.get("solver", "exact"))
-    return assemble(
-        make_study(panel, options),
-        launch,
-        options,
-        "demeaned",
-        build,
-        {"block": length},
-        {"did": equal_weights},
-    )
+    launch = read_launch(data, asked)
+    length = resolve_block(launch.panel, block)
+    return assemble(launch, "demeaned", demeaned_build(length, launch.solver), {"block": length})
 
 
 def resolve_block(panel: Panel, block: int | None, minimum: int = 2) -> int:

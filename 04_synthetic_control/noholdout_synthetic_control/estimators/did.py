@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Unpack
 
 from noholdout_synthetic_control.estimators.common import (
-    Launch,
-    Options,
+    Asked,
     assemble,
     equal_weights,
-    make_study,
     read_launch,
 )
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
-def did(
-    data: Any,
-    *,
-    outcome: str,
-    unit: str,
-    time: str,
-    treated: Sequence[Any],
-    start: Any,
-    **options: Unpack[Options],
-) -> SyntheticControlEstimate:
+def did(data: Any, **asked: Unpack[Asked]) -> SyntheticControlEstimate:
     """What would equal weights on every donor have said?
 
     The treated side's change less the donors' mean change. Needs parallel movements of the
@@ -34,10 +22,9 @@ def did(
 
     Parameters
     ----------
-    data, outcome, unit, time, treated, start, options
+    data, asked
         As in :func:`noholdout_synthetic_control.estimate`.
     """
-    launch = Launch(outcome, unit, time, treated, start)
-    panel = read_launch(data, launch, options)
-    settings = {"block": panel.default_block()}
-    return assemble(make_study(panel, options), launch, options, "did", equal_weights, settings, {})
+    launch = read_launch(data, asked)
+    settings = {"block": launch.panel.default_block()}
+    return assemble(launch, "did", equal_weights, settings, {})

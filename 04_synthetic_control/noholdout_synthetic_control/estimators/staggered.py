@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice, check_level
+from noholdout_shared.input import check_choice
 
 from noholdout_synthetic_control.checks import staggered_checks
 from noholdout_synthetic_control.estimators.augmented import augmented_build
@@ -23,7 +23,12 @@ from noholdout_synthetic_control.estimators.common import (
     resolution,
 )
 from noholdout_synthetic_control.estimators.demeaned import demeaned_build, resolve_block
-from noholdout_synthetic_control.estimators.study import Analysis, Study, make_study
+from noholdout_synthetic_control.estimators.study import (
+    Analysis,
+    Study,
+    make_study,
+    settled_options,
+)
 from noholdout_synthetic_control.estimators.synthetic_did import double_build
 from noholdout_synthetic_control.estimators.tables import align, staggered_tables
 from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
@@ -132,42 +137,42 @@ def staggered(
         As in :func:`noholdout_synthetic_control.estimate`; no ``cluster``, and ``inference`` is
         ``by-design``, ``placebo`` or ``jackknife``.
     """
-    check_level(options.get("conf_level", 0.95))
-    check_choice("solver", options.get("solver", "exact"), ("exact", "slsqp"))
-    _refuse(estimator, options)
+    full: Options = settled_options(options)
+    _refuse(estimator, full)
     panels = read_cohorts(
         data,
         outcome=outcome,
         unit=unit,
         time=time,
         first_treated=first_treated,
-        weights=options.get("weights"),
-        cell_mean=options.get("cell_mean", False),
-        missing=options.get("missing", "refuse"),
+        weights=full["weights"],
+        cell_mean=full["cell_mean"],
+        missing=full["missing"],
     )
-    builds, blocks = builders(panels, estimator, block, options.get("solver", "exact"))
-    stack = stacked(panels, builds, options, estimator)
-    design = design_of(panels, options.get("inference", "by-design"), estimator)
+    builds, blocks = builders(panels, estimator, block, full["solver"])
+    stack = stacked(panels, builds, full, estimator)
+    design = design_of(panels, full["inference"], estimator)
     effect, found = stack.measure(design)
-    if options.get("inference", "by-design") == "by-design":
+    if full["inference"] == "by-design":
         parts = [a.signs.allowance for a in stack.analyses]
         found = found.allowing(float(np.sqrt(((stack.shares * parts) ** 2).sum())), 0)
-    foil = stacked(panels, [equal_weights] * len(panels), options, "did")
-    return _assemble(
-        stack, foil, design, effect, found, builds, blocks, outcome, estimator, options
-    )
+    foil = stacked(panels, [equal_weights] * len(panels), full, "did")
+    return _assemble(stack, foil, design, effect, found, builds, blocks, outcome, estimator, full)
 
 
 def _refuse(estimator: str, options: Options) -> None:
-    if options.get("cluster") is not None or options.get("inference") not in (
-        None,
-        *ALLOWED_INFERENCE,
-    ):
+    if options["cluster"] is not None or options["inference"] not in ALLOWED_INFERENCE:
         raise DataError(
-            f"first_treated was given with cluster={options.get('cluster')!r} and "
-            f"inference={options.get('inference', 'by-design')!r}.",
+            f"first_treated was given with cluster={options['cluster']!r} and "
+            f"inference={options['inference']!r}.",
             "With launches at different times placebos of single units or a jackknife answer.",
             f"Leave cluster out, and use inference {', '.join(ALLOWED_INFERENCE)}.",
+        )
+    if options["negative_controls"]:
+        raise DataError(
+            "negative_controls were named with first_treated.",
+            "They are tested for one launch at a time.",
+            "Estimate each as an outcome of its own: its effect must be null.",
         )
     check_choice("estimator", estimator, get_args(StaggeredEstimator))
 
@@ -225,7 +230,7 @@ def _assemble(
     options: Options,
 ) -> SyntheticControlEstimate:
     panels = [study.panel for study in stack.studies]
-    level = options.get("conf_level", 0.95)
+    level = options["conf_level"]
     low, high, p_value = found.bounds(effect, level)
     dropped = [
         leave_one_out(a.problem, a.fit, p.target, p.donors)
@@ -273,8 +278,8 @@ def _assemble(
             "cohort_weights": "number of units",
             "block": max(blocks),
             "estimator": estimator,
-            "solver": options.get("solver", "exact"),
-            "seed": options.get("seed", 0),
+            "solver": options["solver"],
+            "seed": options["seed"],
             "treated_units": units,
             "donors": first.donors.size,
             "pre_periods": aligned.before,
@@ -289,5 +294,5 @@ def _assemble(
         tables=tables,
         df=found.df,
         proportion=first.proportion,
-        margin=options.get("margin"),
+        margin=options["margin"],
     )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, resolve_replicates
+from noholdout_shared.input import (
+    Missing,
+    check_choice,
+    check_level,
+    check_seed,
+    resolve_replicates,
+)
 
 from noholdout_synthetic_control.inference import (
     Placebos,
@@ -53,7 +59,7 @@ Build = Callable[[np.ndarray, int, np.ndarray], Problem]  # outcomes, n_pre, noi
 
 
 class Options(TypedDict, total=False):
-    """What every estimator takes beside the data; ``estimate`` documents each."""
+    """What every estimator takes beside the launch; ``estimate`` documents each."""
 
     solver: Solver
     cluster: str | None
@@ -65,7 +71,55 @@ class Options(TypedDict, total=False):
     inference: InferenceName
     replicates: int | None
     margin: float | None
-    jobs: int
+    negative_controls: Sequence[str] | None
+
+
+DEFAULTS: Options = {
+    "solver": "exact",
+    "cluster": None,
+    "weights": None,
+    "cell_mean": False,
+    "conf_level": 0.95,
+    "seed": 0,
+    "missing": "refuse",
+    "inference": "by-design",
+    "replicates": None,
+    "margin": None,
+    "negative_controls": None,
+}
+
+
+class Asked(Options):
+    """One launch, and the options."""
+
+    outcome: str
+    unit: str
+    time: str
+    treated: Sequence[Any]
+    start: Any
+
+
+def settled_options(options: Mapping[str, Any], required: Iterable[str] = ()) -> Any:
+    """Every option, the defaults filled in.
+
+    Raises
+    ------
+    TypeError
+        An unknown name, or a required one that is missing.
+    DataError
+        A value that the option can't take.
+    """
+    unknown = [name for name in options if name not in Asked.__annotations__]
+    lacking = [name for name in required if name not in options]
+    if unknown or lacking:
+        words = f"unknown: {unknown}" if unknown else f"missing: {lacking}"
+        raise TypeError(f"keyword arguments of a synthetic control, {words}")
+    full = {**DEFAULTS, **options}
+    check_level(full["conf_level"])
+    check_seed(full["seed"])
+    check_choice("solver", full["solver"], get_args(Solver))
+    check_choice("inference", full["inference"], INFERENCES)
+    return full
 
 
 @dataclass(frozen=True)
@@ -221,8 +275,9 @@ def make_study(
     ``jackknife`` is false for an estimator whose fit leaves the donors no spread of their own;
     ``refused`` are inferences that would need fits which the estimator can't make.
     """
-    inference = options.get("inference", "by-design")
-    asked = resolve_replicates(options.get("replicates"), inference, DRAWING, DRAWS)
+    full = settled_options(options)
+    inference = full["inference"]
+    asked = resolve_replicates(full["replicates"], inference, DRAWING, DRAWS)
     if inference == "user-bootstrap" and panel.cell_variance is None:
         raise DataError(
             "inference 'user-bootstrap' was asked, but the rows aren't users.",
@@ -242,6 +297,6 @@ def make_study(
         design_of(panel, inference, jackknife=jackknife),
         inference == "by-design",
         DRAWS if asked is None else asked,
-        options.get("seed", 0),
-        options.get("conf_level", 0.95),
+        full["seed"],
+        full["conf_level"],
     )

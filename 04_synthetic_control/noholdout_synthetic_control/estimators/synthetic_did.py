@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 
-from noholdout_synthetic_control.estimators.common import (
-    Build,
-    Launch,
-    Options,
-    assemble,
-    equal_weights,
-    make_study,
-    read_launch,
-)
+from noholdout_synthetic_control.estimators.common import Asked, Build, assemble, read_launch
 from noholdout_synthetic_control.kernels.fits import Problem, Solver
 from noholdout_synthetic_control.kernels.sdid import double_problem
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 
 
-def synthetic_did(
-    data: Any,
-    *,
-    outcome: str,
-    unit: str,
-    time: str,
-    treated: Sequence[Any],
-    start: Any,
-    **options: Unpack[Options],
-) -> SyntheticControlEstimate:
+def synthetic_did(data: Any, **asked: Unpack[Asked]) -> SyntheticControlEstimate:
     """What did the launch change, by difference-in-differences on weighted donors and periods?
 
     Arkhangelsky et al. (2021, AER 111(12), algorithm 1): donor weights on the simplex with an
@@ -43,20 +25,18 @@ def synthetic_did(
 
     Parameters
     ----------
-    data, outcome, unit, time, treated, start, options
+    data, asked
         As in :func:`noholdout_synthetic_control.estimate`.
     """
-    launch = Launch(outcome, unit, time, treated, start)
-    panel = read_launch(data, launch, options)
+    launch = read_launch(data, asked)
     return assemble(
-        # Time weights fitted to the donors leave their changes no spread for a jackknife.
-        make_study(panel, options, jackknife=False, refused=["conformal"]),
         launch,
-        options,
         "synthetic-did",
-        double_build(options.get("solver", "exact")),
+        double_build(launch.solver),
         {"block": 1},
-        {"did": equal_weights},
+        # Time weights fitted to the donors leave their changes no spread for a jackknife.
+        jackknife=False,
+        refused=["conformal"],
     )
 
 
