@@ -280,7 +280,7 @@ SYNTHETIC_CONTROL = (
         dial="r, solved so that the logged rate is k above the true one",
         revealable=False,
         revealed_by="nothing in the rate; the number of tasks falls by (1 - p) r",
-        revealed_with="outcome=tasks",
+        revealed_with="negative_controls=tasks",
         turn=lambda s: TelemetryKnobs(lost_failures=_lost_failures(s)),
     ),
 )

@@ -73,6 +73,13 @@ CATALOGUE: tuple[Entry, ...] = (
     _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust"),
     _peer("rdrobust", "rdd", "at_cutoff", "rdd:rdrobust", "conventional", row="Conventional"),
     _ours("synthetic_control", "att"),
+    _ours(
+        "synthetic_control",
+        "att",
+        "told-tasks",
+        reveals="synthetic-control-ruler-changes",
+        negative_controls=["tasks"],
+    ),
     _ours("synthetic_control", "att", "classic", slow=True, estimator="classic"),
     _ours("synthetic_control", "att", "did", estimator="did"),
     _ours("synthetic_control", "att", "synthetic-did", slow=True, estimator="synthetic-did"),
