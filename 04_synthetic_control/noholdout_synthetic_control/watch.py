@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from noholdout_shared.checks import holm
-from noholdout_shared.errors import DesignError
+from noholdout_shared.errors import DataError, DesignError
 
 from noholdout_synthetic_control.kernels.departures import (
     Clock,
@@ -18,12 +18,18 @@ from noholdout_synthetic_control.kernels.departures import (
 )
 from noholdout_synthetic_control.kernels.fits import demeaned_problem
 from noholdout_synthetic_control.kernels.noise import own_noise
-from noholdout_synthetic_control.kernels.spending import Limits, drawn_scans, spending_limits
+from noholdout_synthetic_control.kernels.spending import (
+    Limits,
+    drawn_scans,
+    number_of_draws,
+    spending_limits,
+)
 from noholdout_synthetic_control.kernels.wander import Wander, fit_wander
 from noholdout_synthetic_control.watched import Watched
 
 MIN_HISTORY = 20
 MIN_DONORS = 3
+LEAST_NAMED = 10  # of the drawn watches, that limits of a fixed watch rest on
 SIZES = 2.0  # spread of the shifts looked for, in standard deviations of one day's gap
 NEVER = np.iinfo(np.int64).max
 
@@ -104,6 +110,13 @@ class Learned:
     def limits(self, family: np.ndarray, alpha: float, seed: int) -> Limits:
         """Limits that spend ``alpha`` over the ``H`` days, ``family`` (boolean) being watched."""
         members = np.flatnonzero(family)
+        draws = number_of_draws(members.size)
+        if alpha * draws < LEAST_NAMED:
+            raise DataError(
+                f"conf_level {1 - alpha:g} was asked of limits from {draws:,} drawn watches.",
+                f"Fewer than {LEAST_NAMED} of them may be named: too few to place a limit.",
+                f"Use up to {1 - LEAST_NAMED / draws:g}, or --limits always-valid.",
+            )
         parts = (self.noise, self.twins.weights, members, self.clock, self.scale)
         return spending_limits(drawn_scans(self.wander, self.multiples, *parts, seed), alpha)
 

@@ -129,18 +129,21 @@ def test_daily_looking_reaches_the_limit_no_more_often_than_promised() -> None:
 def test_error_is_spent_week_by_week_by_hand() -> None:
     # 200 drawn watches of two weeks; draw d shows d on day 3 of the first week if it is even, on
     # day 10 if it is odd, nothing otherwise. At 10% Pocock's function gives half the watch
-    # 0.1 log(1 + 1.71828 / 2) = 0.0620, 12 of 200 draws: 176, 178 ... 198, so that the limit lies
-    # between 174 and 176. All 20 are due by the end: 8 more, 185 ... 199, between 183 and 185.
+    # 0.1 log(1 + 1.71828 / 2) = 0.0620, 12 of 201 watches, the one looked at among them, so 11
+    # draws: 178, 180 ... 198, and the limit lies between 176 and 178. 20 are due by the end, 19
+    # draws: 8 more, 185 ... 199, between 183 and 185.
     scans = np.full((200, 14), -1.0)
     draw = np.arange(200)
     scans[draw[::2], 3], scans[draw[1::2], 10] = draw[::2], draw[1::2]
     limits = spending_limits(scans, 0.1)
-    np.testing.assert_array_equal(limits.levels, np.repeat([175.0, 184.0], 7))
-    # Exactly these 20 are named, and an evidence between the two limits only in the first week.
-    assert (limits.excess >= 0).sum() == 20
+    np.testing.assert_array_equal(limits.levels, np.repeat([177.0, 184.0], 7))
+    # Exactly these 19 are named, and an evidence between the two limits only in the first week.
+    assert (limits.excess >= 0).sum() == 19
     seen = np.full((2, 14), -1.0)
     seen[0, 3] = seen[1, 10] = 180.0
     p = limits.p_values(seen)
+    at_limit = limits.p_values(np.full((1, 14), -1.0) + 178.0 * (np.arange(14) == 3))
+    assert at_limit[0, 13] <= 20 / 201 <= 0.1
     assert p[0, 2] == 1 and p[0, 3] <= 0.1 and p[0, 13] == p[0, 3]
     assert p[1, 13] > 0.1
 
@@ -345,6 +348,11 @@ def test_clean_panels_raise_few_alarms() -> None:
         ({"limits": "alpha-spending"}, DataError, "no horizon was given"),
         ({"limits": "alpha-spending", "horizon": 1}, DataError, "horizon 1 was given"),
         ({"horizon": 30}, DataError, "hold forever"),
+        (
+            {"limits": "alpha-spending", "horizon": 30, "conf_level": 0.999},
+            DataError,
+            r"0.999 was asked of limits from 4,166 drawn watches\.",
+        ),
     ],
 )
 def test_bad_requests(change: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -71,12 +71,19 @@ def spending_limits(scans: np.ndarray, alpha: float) -> Limits:
     for start in range(0, days, WEEK):
         week = slice(start, min(start + WEEK, days))
         highest = np.where(left, scans[:, week].max(axis=1), -np.inf)
-        due = int(spent(np.array(week.stop / days), alpha) * draws) - int((~left).sum())
+        # One less than the share: p-values count the watch looked at among the drawn ones.
+        allowed = int(spent(np.array(week.stop / days), alpha) * (draws + 1)) - 1
+        due = allowed - int((~left).sum())
         ordered = np.sort(highest)[::-1]
         # Between the last draw that is named and the first that isn't.
         levels[week] = (ordered[due - 1] + ordered[due]) / 2 if due > 0 else np.inf
         left &= highest < levels[week.start]
     return Limits(levels, np.sort((scans - levels).max(axis=1)))
+
+
+def number_of_draws(units: int) -> int:
+    """Watches to draw when so many units are watched."""
+    return min(max(UNIT_DRAWS // units, LEAST_DRAWS), MOST_DRAWS)
 
 
 def drawn_scans(
@@ -106,7 +113,7 @@ def drawn_scans(
     """
     rng = np.random.default_rng(seed)
     days = clock.steps.shape[1]
-    draws = min(max(UNIT_DRAWS // family.size, LEAST_DRAWS), MOST_DRAWS)
+    draws = number_of_draws(family.size)
     own = np.eye(noise.size)[family] - weights[family]
     used = np.flatnonzero((own != 0).any(axis=0))
     own = own[:, used]
