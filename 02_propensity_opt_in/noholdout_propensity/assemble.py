@@ -94,9 +94,9 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
         p_value=span.p_value,
         inference=uncertainty.name + (", delta method" if below and not fit.separation else ""),
         outcome=options.outcome,
-        n_obs=int(kept.sum()),
-        n_treated=places[0].size,
-        n_control=places[1].size,
+        n_obs=problem.count(kept),
+        n_treated=problem.count(places[0]),
+        n_control=problem.count(places[1]),
         n_clusters=problem.n_clusters,
         settings=settings,
         checks=run_checks(evidence),
@@ -112,7 +112,7 @@ def _row_detail(
     problem: Problem, fit: Fit, kept: np.ndarray, score: np.ndarray | None
 ) -> RowDetail:
     shown = np.full(problem.n, np.nan) if score is None else score
-    return RowDetail(problem.treated, shown, fit.weights, kept)
+    return RowDetail(problem.treated, shown, fit.weights, kept, problem.copies)
 
 
 def diagnostic_score(problem: Problem, fit: Fit) -> tuple[np.ndarray | None, str]:
@@ -154,7 +154,7 @@ def balance_tables(
     """The tables ``balance``, ``weights`` and ``distributions``, and the covariates in bins."""
     treated, used = problem.treated, fit.weights * kept
     before, after, bins = balance(
-        problem.balance_values, treated, problem.sampling, used, problem.estimand
+        problem.balance_values, treated, problem.sampling, used, problem.estimand, problem.copies
     )
     parts: dict[str, dict[str, Any]] = {
         "balance": {
@@ -177,8 +177,8 @@ def balance_tables(
     tables["weights"] = pd.DataFrame(
         {
             "group": ["treated", "control"],
-            "n": [rows.size for rows in places],
-            "effective_n": [effective_size(used[rows]) for rows in places],
+            "n": [problem.count(rows) for rows in places],
+            "effective_n": [effective_size(used[rows], problem.each(rows)) for rows in places],
         }
     )
     return tables, bins

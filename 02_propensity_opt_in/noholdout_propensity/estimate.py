@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_options
 from typing import Any, Literal
 
 from noholdout_shared.errors import DataError
@@ -213,6 +214,7 @@ def estimate(
         treatment_time=treatment_time,
         pre_values=pre_values,
     )
+    options = replace_options(options, may_sum=summable(estimator, given, options, audit))
     if chosen == "matching":
         refuse_unmatched_options(options)
     refuse_reused(options)
@@ -229,6 +231,21 @@ def estimate(
     if estimator != "all" and not (audit and not abstains(answer)):
         return answer
     return with_all_estimators(answer, problem, chosen, ESTIMATORS, build)
+
+
+def summable(
+    estimator: str, given: dict[str, Any], options: Options, audit: bool
+) -> Literal["never", "always", "largest"]:
+    """Whether an engine's sums by covariates and treatment are enough: for the largest data only
+    where that leaves out cross-fitting, whose folds are drawn by row."""
+    only = {"score", "outcome_covariates", "folds", "augmentation"}
+    if audit or estimator in ("all", "matching") or options.inference == "bootstrap":
+        return "never"
+    if any(value is not None for name, value in given.items() if name not in only):
+        return "never"
+    if estimator != "aipw" or given["folds"] == 1 or options.cluster is not None:
+        return "always"
+    return "largest" if given["folds"] is None else "never"
 
 
 def refuse_foreign_options(estimator: str, given: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from noholdout_shared.errors import ConvergenceError
-from noholdout_shared.inference import influence_std_error
 from noholdout_shared.parallel import run_parallel, spawn_seeds
 
 from noholdout_propensity.problem import Problem
@@ -36,7 +35,7 @@ class Uncertainty:
 
 def analytic(problem: Problem, influence: np.ndarray, source: str) -> Uncertainty:
     """From influence values; sums within clusters take the rows' place."""
-    std_error = influence_std_error(influence, problem.cluster_codes)
+    std_error = problem.std_error(influence)
     if problem.n_clusters is None:
         return Uncertainty(std_error, math.inf, f"{source}, robust")
     df = problem.n_clusters - 1

@@ -75,9 +75,12 @@ def plot_scores(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
         (0, -1, COMPARISON, "didn't"),
     ):
         inside = detail.treated == arm
-        total = inside.sum()
-        counts = np.histogram(detail.score[inside & detail.kept], edges)[0]
-        lost = np.histogram(detail.score[inside & ~detail.kept], edges)[0]
+        each = np.ones(detail.score.size) if detail.copies is None else detail.copies
+        total = round(float(each[inside].sum()))
+        counts, lost = (
+            np.histogram(detail.score[part], edges, weights=each[part])[0]
+            for part in (inside & detail.kept, inside & ~detail.kept)
+        )
         ax.bar(
             edges[:-1],
             sign * counts / total,

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.inference import require_clusters
+from noholdout_shared.inference import influence_std_error, require_clusters
 from noholdout_shared.input import (
     Missing,
     binary,
@@ -29,6 +29,7 @@ from noholdout_propensity.columns import covariate_columns, joined
 from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums
 from noholdout_propensity.kernels.weighting import Estimand
+from noholdout_propensity.pushdown import read_grouped
 
 MINIMUM_ARM = 2
 DEFAULT_REPLICATES = 500
@@ -105,6 +106,7 @@ class Options:
     treatment_time: str | None = None
     pre_values: Pairs | None = None
     extra_columns: Sequence[str] = ()
+    may_sum: Literal["never", "always", "largest"] = "never"
 
     def checked(self) -> Options:
         """A copy with the number of draws settled; raises a DataError for a wrong choice."""
@@ -139,6 +141,9 @@ class Problem:
         Shape ``(n,)``, what the outcome is a ratio over, or ``None``.
     frame
         The rows of columns that only one check needs.
+    copies
+        Rows that each entry stands for, shape ``(n,)``, when an engine has summed them; then
+        ``sampling`` holds them too. ``None`` when entries are rows.
     memo
         What depends on covariates and treatment alone, computed once; kept by copies with another
         outcome.
@@ -159,13 +164,36 @@ class Problem:
     denominator: np.ndarray | None
     proportion: bool
     frame: pd.DataFrame
+    copies: np.ndarray | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """Entries, which are rows unless ``copies`` says otherwise."""
         return self.outcome.size
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of positive sampling weight."""
+        return self.count(self.sampling > 0)
+
+    def count(self, chosen: np.ndarray) -> int:
+        """Rows behind the chosen entries, given as booleans ``(n,)`` or as places."""
+        if self.copies is not None:
+            return round(float(self.copies[chosen].sum()))
+        return int(chosen.sum()) if chosen.dtype == bool else chosen.size
+
+    def each(self, places: np.ndarray) -> np.ndarray | float:
+        """Rows behind each of the entries at these places."""
+        return 1.0 if self.copies is None else self.copies[places]
+
+    def std_error(self, influence: np.ndarray) -> float:
+        """Of an estimator with these influence values, summed over each entry's rows."""
+        if self.copies is not None and self.cluster_codes is None:
+            # Squares add up over an entry's rows, which all have its value divided by their number.
+            influence = influence / np.sqrt(self.copies)
+        return influence_std_error(influence, self.cluster_codes)
 
     @property
     def estimand(self) -> Estimand:
@@ -180,7 +208,8 @@ class Problem:
     @property
     def likelihood_weights(self) -> np.ndarray | None:
         """The sampling weights, ``None`` without any."""
-        return None if self.options.weights is None else self.sampling
+        plain = self.options.weights is None and self.copies is None
+        return None if plain else self.sampling
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of ``make()``, computed at most once for these covariates and treatment."""
@@ -225,18 +254,23 @@ def prepare(options: Options) -> Problem:
         options.weights,
         *later,
     ]
-    empty = [options.treatment_time] if options.treatment_time else []
-    rows = read_rows(
-        options.data,
-        columns,
-        missing=options.missing,
-        may_be_empty=empty,
-        sample=options.sample,
-        seed=options.seed,
-    )
+    grouped = read_grouped(options, columns)
+    if grouped is not None:
+        rows, copies, y, proportion = grouped.rows, grouped.copies, grouped.outcome, grouped.share
+    else:
+        empty = [options.treatment_time] if options.treatment_time else []
+        rows = read_rows(
+            options.data,
+            columns,
+            missing=options.missing,
+            may_be_empty=empty,
+            sample=options.sample,
+            seed=options.seed,
+        )
+        copies, y = None, outcome(rows.frame, options.outcome)
+        proportion = is_proportion(y)
     frame = rows.frame
     treated = both_arms(frame, options.treatment)
-    y = outcome(frame, options.outcome)
     given = covariate_columns(frame, covariates)
     score_design, names, said = given.design()
     if not names:
@@ -248,7 +282,7 @@ def prepare(options: Options) -> Problem:
     outcome_design = score_design
     if for_outcome != covariates:
         outcome_design = covariate_columns(frame, for_outcome).design()[0]
-    sampling = positive_weights(frame, options.weights)
+    sampling = positive_weights(frame, options.weights) if copies is None else copies
     cluster_codes, n_clusters = None, None
     if options.cluster is not None:
         cluster_codes, labels = codes(frame, options.cluster)
@@ -269,10 +303,9 @@ def prepare(options: Options) -> Problem:
         n_clusters=n_clusters,
         strata=joined(frame, options.exact),
         denominator=below,
-        proportion=is_proportion(y)
-        if below is None
-        else bool((y >= 0).all() and (y <= below).all()),
+        proportion=proportion if below is None else bool((y >= 0).all() and (y <= below).all()),
         frame=frame[list(dict.fromkeys(later))].copy(),
+        copies=copies,
         settings={**rows.settings, **said, "covariates": covariates},
     )
 

@@ -27,12 +27,15 @@ class RowDetail:
         Each row's weight in its arm's mean; 0 for a row that isn't used.
     kept
         False for a trimmed row.
+    copies
+        Rows that each entry stands for, when an engine has summed them.
     """
 
     treated: np.ndarray
     score: np.ndarray
     weights: np.ndarray
     kept: np.ndarray
+    copies: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from noholdout_shared.checks import Check, HypothesisCheck, untestable
-from noholdout_shared.inference import influence_std_error, two_sided_p
+from noholdout_shared.inference import two_sided_p
 
 from noholdout_propensity.kernels.outcome import solve_normal
 from noholdout_propensity.kernels.richer import richer_design
@@ -88,7 +88,7 @@ def specification_check(problem: Problem, fit: Fit) -> HypothesisCheck | Check:
     A test of the difference of two estimators on the same rows (Hausman 1978), its standard error
     from the difference of their influence values.
     """
-    arm = int(min(problem.treated.sum(), (1 - problem.treated).sum()))
+    arm = min(problem.count(places) for places in problem.places)
     design = richer_design(problem.score_design, arm)
     moved = None if design is None or fit.respecify is None else fit.respecify(design)
     if design is None or moved is None:
@@ -99,7 +99,7 @@ def specification_check(problem: Problem, fit: Fit) -> HypothesisCheck | Check:
             "specification", FORM, f"A model with squares and products wasn't tried: {why}."
         )
     shift, influence = moved
-    error = influence_std_error(influence, problem.cluster_codes)
+    error = problem.std_error(influence)
     added = design.shape[1] - problem.score_design.shape[1]
     df = math.inf if problem.n_clusters is None else problem.n_clusters - 1
     statistic = shift / error if error > 0 else 0.0

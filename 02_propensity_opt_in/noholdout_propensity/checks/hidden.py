@@ -79,8 +79,17 @@ def risk_ratios(
             return math.nan, math.nan
         limit = 1.0 if crossed or base + end <= 0 else (base + end) / base
         return (base + estimate) / base, limit
-    spread = float(problem.outcome.std(ddof=1))
+    spread = deviation(problem)
     return math.exp(0.91 * estimate / spread), 1.0 if crossed else math.exp(0.91 * end / spread)
+
+
+def deviation(problem: Problem) -> float:
+    """The outcome's standard deviation over rows."""
+    if problem.copies is None:
+        return float(problem.outcome.std(ddof=1))
+    rows = float(problem.copies.sum())
+    apart = problem.outcome - float(problem.copies @ problem.outcome) / rows
+    return math.sqrt(float(problem.copies @ apart**2) / (rows - 1))
 
 
 def e_value(ratio: float) -> float:

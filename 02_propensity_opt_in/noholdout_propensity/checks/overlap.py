@@ -49,13 +49,18 @@ def overlap_check(
     ``arms`` are the places of the kept rows of both.
     """
     used = [np.abs(weights[arm]) for arm in arms]
-    effective = [effective_size(part) for part in used]
-    counts = [arm.size for arm in arms]
+    each = [problem.each(arm) for arm in arms]
+    effective = [effective_size(part, rows) for part, rows in zip(used, each, strict=True)]
+    counts = [problem.count(arm) for arm in arms]
     least = min(e / c for e, c in zip(effective, counts, strict=True))
-    largest = max(float(part.max() / part.sum()) for part in used)
+    largest = max(
+        float((part / rows).max() / part.sum()) for part, rows in zip(used, each, strict=True)
+    )
     outside, ranges = 0.0, ""
     if score is not None:
-        outside, ranges = outside_support(score, problem.sampling, arms, problem.estimand)
+        outside, ranges = outside_support(
+            score, problem.sampling, arms, problem.estimand, problem.copies
+        )
     few = min(effective) < EFFECTIVE_ROWS_FAIL
     if outside > OUTSIDE_FAIL or least < EFFECTIVE_FAIL or largest > LARGEST_FAIL or few:
         status = "fail"
@@ -83,6 +88,7 @@ def outside_support(
     sampling: np.ndarray,
     arms: tuple[np.ndarray, np.ndarray],
     estimand: Estimand,
+    copies: np.ndarray | None = None,
 ) -> tuple[float, str]:
     """Share of the target that has no counterpart in the other arm; and the score ranges.
 
@@ -93,7 +99,12 @@ def outside_support(
     scores = [score[arm] for arm in arms]
     inner = [np.clip(part, 1e-15, 1 - 1e-15) for part in scores]
     indices = [np.log(part / (1 - part)) for part in inner]
-    reach = REACH * float(np.concatenate(indices).std())
+    both = np.concatenate(indices)
+    if copies is None:
+        reach = REACH * float(both.std())
+    else:
+        each = np.concatenate([copies[arm] for arm in arms])
+        reach = REACH * float(np.sqrt(np.cov(both, aweights=each, ddof=0)))
     spans = [(float(index.min()), float(index.max())) for index in indices]
     wanted = {"att": (True, False), "atc": (False, True)}.get(estimand, (True, True))
     target = gone = 0.0
@@ -118,7 +129,7 @@ def regions_check(problem: Problem, bins: Bins, score: np.ndarray, kept: np.ndar
     estimand = problem.estimand
     regions = [
         region
-        for region in empty_regions(bins, problem.treated, score)
+        for region in empty_regions(bins, problem.treated, score, problem.copies)
         if estimand in ("ate", "ato") or region.everybody_in == (estimand == "att")
     ]
     target = {"att": problem.treated, "atc": 1 - problem.treated}.get(estimand, np.ones(problem.n))
@@ -143,7 +154,7 @@ def regions_check(problem: Problem, bins: Bins, score: np.ndarray, kept: np.ndar
         REGIONS,
         "fail" if share > EMPTY_FAIL else "caution",
         share,
-        f"All {int(first.members.sum()):,} rows with {region_text(problem, first)} {what} (the "
+        f"All {problem.count(first.members):,} rows with {region_text(problem, first)} {what} (the "
         f"score expected {first.expected:,.0f} who didn't){more}: {100 * share:.2g}% of the "
         "target. For them the answer is made up by the model. Leave them out and say so.",
     )

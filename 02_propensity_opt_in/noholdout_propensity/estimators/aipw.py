@@ -179,6 +179,8 @@ def fit_aipw(
     estimand = problem.estimand
     y, treated, sampling = problem.outcome, problem.treated, problem.sampling
     rows = sampling if kept is None else sampling * kept
+    if problem.copies is not None and not problem.clustered and folds > 1:
+        folds, said = 1, {**said, "cross_fitting": "none: the engine's sums can't be split by row"}
     fold = None if folds == 1 else _folds(problem, folds)
     if fold is not None and link == "probit":
         raise DataError(
@@ -208,6 +210,7 @@ def fit_aipw(
         likelihood_weights=sampling,
         rows=rows,
         leverage=fold is not None,
+        copies=problem.copies,
     )
 
     def replicate(counts: np.ndarray) -> float | None:

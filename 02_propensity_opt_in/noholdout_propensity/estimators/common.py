@@ -140,10 +140,11 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
         share = float(problem.treated[inside].mean())
         if share in (0.0, 1.0):
             what = "opted in" if share == 1.0 else "stayed out"
-            where = f". All {int(inside.sum()):,} rows with {label} {what}."
+            where = f". All {problem.count(inside):,} rows with {label} {what}."
             break
     return (
-        f"The covariates separate the arms: in {int(sure.sum()):,} of {problem.n:,} rows the "
+        f"The covariates separate the arms: in {problem.count(sure):,} of "
+        f"{problem.count(problem.treated >= 0):,} rows the "
         f"score runs to 0 or 1{where}"
     )
 
@@ -158,6 +159,6 @@ def no_chance(
     if not lost.any():
         return ""
     return (
-        f"In {int(lost.sum()):,} of {problem.n:,} rows the score is 0 or 1 to the last digit, so "
-        "that the weight of a counterpart would have no end."
+        f"In {problem.count(lost):,} of {problem.count(problem.treated >= 0):,} rows the score is "
+        "0 or 1 to the last digit, so that the weight of a counterpart would have no end."
     )

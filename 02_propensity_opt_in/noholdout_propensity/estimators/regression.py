@@ -113,7 +113,7 @@ def fit_regression(
         adjusts_outcome=True,
         settings={
             "outcome_model": "linear per arm",
-            "negative_weights": int((effect.weights < -1e-12).sum()),
+            "negative_weights": problem.count(effect.weights < -1e-12),
         },
     )
 

@@ -58,6 +58,7 @@ def balance(
     before: np.ndarray,
     after: np.ndarray,
     estimand: Estimand,
+    copies: np.ndarray | None = None,
 ) -> tuple[Balance, Balance, Bins]:
     """Balance under the row weights before and after, and the covariates in bins.
 
@@ -71,9 +72,11 @@ def balance(
         One covariate each, shape ``(n,)``.
     before, after
         Sampling weights, and the balancing weights times them, shape ``(n,)``.
+    copies
+        Rows that each entry stands for, shape ``(n,)``; ``None`` when entries are rows.
     """
     k = len(values)
-    sides = [_Side.of(treated, weights) for weights in (before, after)]
+    sides = [_Side.of(treated, weights, copies) for weights in (before, after)]
     found = [np.empty((4, k)) for _ in sides]
     codes = np.empty((k, treated.size), dtype=np.uint8)
     edges = []
@@ -82,7 +85,7 @@ def balance(
         moments = _moments(column, sides, binary)
         (_, variance1), (_, variance0) = moments[0]
         scale = np.sqrt(variance1 if estimand == "att" else (variance1 + variance0) / 2)
-        gaps, codes[j], cuts = _scan(column, [side.signed for side in sides], binary)
+        gaps, codes[j], cuts = _scan(column, [side.signed for side in sides], binary, copies)
         edges.append(cuts)
         for out, (treated_side, control_side), gap in zip(found, moments, gaps, strict=True):
             out[:, j] = (*_compared(treated_side, control_side, scale, binary), *gap)
@@ -109,13 +112,13 @@ class _Side:
     signed: np.ndarray
 
     @classmethod
-    def of(cls, treated: np.ndarray, weights: np.ndarray) -> _Side:
+    def of(cls, treated: np.ndarray, weights: np.ndarray, copies: np.ndarray | None) -> _Side:
         inside = weights * treated
         arms = (inside, weights - inside)
         totals = (float(arms[0].sum()), float(arms[1].sum()))
         factors = []
         for arm, total in zip(arms, totals, strict=True):
-            square = float(arm @ arm)
+            square = float(arm @ (arm if copies is None else arm / copies))
             factors.append(total**2 / (total**2 - square) if total**2 > square else np.nan)
         signed = arms[0] / totals[0]
         signed -= arms[1] / totals[1]
@@ -157,7 +160,7 @@ def _moments(
 
 
 def _scan(
-    column: np.ndarray, signed: list[np.ndarray], binary: bool
+    column: np.ndarray, signed: list[np.ndarray], binary: bool, copies: np.ndarray | None
 ) -> tuple[list[tuple[float, float]], np.ndarray, np.ndarray]:
     """Gaps of the distribution functions, bin codes and edges of one column."""
     if binary:
@@ -167,14 +170,19 @@ def _scan(
         return [(gap, gap) for gap in gaps], above.astype(np.uint8), cut
     whole = _whole_numbers(column)
     if whole is not None:
-        return _scan_whole(whole, float(column.min()), signed)
+        return _scan_whole(whole, float(column.min()), signed, copies)
     order = np.argsort(column)
     ordered = column[order]
     last = np.append(ordered[1:] != ordered[:-1], True)
     distinct = int(last.sum())
     places = None if distinct == last.size else np.flatnonzero(last)
     found = [distribution_gap(weights[order], places) for weights in signed]
-    edges = ordered[last][:-1] if distinct <= BINS else _quantiles(ordered)
+    if distinct <= BINS:
+        edges = ordered[last][:-1]
+    elif copies is None:
+        edges = _quantiles(ordered)
+    else:
+        edges = _quantiles(_Repeated(ordered[last], np.rint(np.cumsum(copies[order])[last])))
     ends = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [column.size]])
     codes = np.empty(column.size, dtype=np.uint8)
     codes[order] = np.repeat(np.arange(edges.size + 1, dtype=np.uint8), np.diff(ends))
@@ -192,10 +200,10 @@ def _whole_numbers(column: np.ndarray) -> np.ndarray | None:
 
 
 def _scan_whole(
-    whole: np.ndarray, lowest: float, signed: list[np.ndarray]
+    whole: np.ndarray, lowest: float, signed: list[np.ndarray], copies: np.ndarray | None
 ) -> tuple[list[tuple[float, float]], np.ndarray, np.ndarray]:
     """``_scan`` of whole numbers from 0: sums by value take the place of a sort."""
-    counts = np.bincount(whole)
+    counts = np.bincount(whole, weights=copies)
     present = np.flatnonzero(counts)
     found = [
         distribution_gap(np.bincount(whole, weights=weights)[present], None) for weights in signed
@@ -204,7 +212,7 @@ def _scan_whole(
     if present.size <= BINS:
         edges = values[:-1]
     else:
-        edges = _quantiles(_Repeated(values, np.cumsum(counts[present])))
+        edges = _quantiles(_Repeated(values, np.rint(np.cumsum(counts[present]))))
     code = np.zeros(counts.size, dtype=np.uint8)
     code[present] = np.searchsorted(edges, values, side="left")
     return found, code[whole], edges
@@ -250,7 +258,10 @@ def _quantiles(ordered: np.ndarray | _Repeated) -> np.ndarray:
     return np.unique(ordered[low] + (place - low) * step)
 
 
-def effective_size(weights: np.ndarray) -> float:
-    """Kish's effective sample size ``(sum w)^2 / sum w^2``."""
-    square = float(weights @ weights)
+def effective_size(weights: np.ndarray, copies: np.ndarray | float = 1.0) -> float:
+    """Kish's effective sample size ``(sum w)^2 / sum w^2``.
+
+    ``copies``: rows that share each weight.
+    """
+    square = float(weights @ (weights / copies))
     return float(weights.sum()) ** 2 / square if square > 0 else 0.0

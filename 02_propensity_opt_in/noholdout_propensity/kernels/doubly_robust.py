@@ -277,6 +277,7 @@ def nuisance_influence(
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
     leverage: bool = False,
+    copies: np.ndarray | None = None,
 ) -> np.ndarray:
     """What estimating a linear score index and linear outcome models adds, shape ``(n,)``.
 
@@ -292,6 +293,8 @@ def nuisance_influence(
         Divide each row's residual by ``sqrt(1 - leverage)`` in its model (the HC2 of MacKinnon
         and White 1985), and leave its own part out of the derivative: with few effective rows the
         plain influence values are too small.
+    copies
+        Rows that each entry stands for, shape ``(n,)``; ``None`` when entries are rows.
     """
     added = model_influence(
         score_design,
@@ -300,11 +303,14 @@ def nuisance_influence(
         full.slope * likelihood_weights,
         found.in_index,
         leverage,
+        copies,
     )
     for fit, arm, in_mean in zip(fits, (treated, 1 - treated), found.in_means, strict=True):
         inside = rows * arm
         residual = inside * (outcome - outcome_design @ fit.coefficients)
-        added += model_influence(outcome_design, fit.bread, residual, inside, in_mean, leverage)
+        added += model_influence(
+            outcome_design, fit.bread, residual, inside, in_mean, leverage, copies
+        )
     return outcome.size * added
 
 
@@ -315,6 +321,7 @@ def model_influence(
     curvature: np.ndarray,
     derivative: np.ndarray,
     leverage: bool,
+    copies: np.ndarray | None = None,
 ) -> np.ndarray:
     """A linear index's influence on a moment: derivative' bread x residual, shape ``(n,)``.
 
@@ -335,6 +342,8 @@ def model_influence(
         parts = bread @ x
         parts *= x
         distance = parts.sum(axis=0)
+        if copies is not None:  # a row's own part is a share of its entry's
+            distance /= copies[rows]
         free = np.maximum(1 - curvature[rows] * distance, FREE)
         without = along[rows] - derivative[rows] * distance
         out[rows] = residual[rows] * without / np.sqrt(free)

@@ -38,7 +38,9 @@ class Region:
     expected: float
 
 
-def empty_regions(bins: Bins, treated: np.ndarray, score: np.ndarray) -> list[Region]:
+def empty_regions(
+    bins: Bins, treated: np.ndarray, score: np.ndarray, copies: np.ndarray | None = None
+) -> list[Region]:
     """Disjoint boxes with an empty arm, largest first.
 
     Parameters
@@ -47,11 +49,14 @@ def empty_regions(bins: Bins, treated: np.ndarray, score: np.ndarray) -> list[Re
         Covariates in bins.
     treated, score
         0/1, and the fitted chance of 1, shape ``(n,)``.
+    copies
+        Rows that each entry stands for, shape ``(n,)``; ``None`` when entries are rows.
     """
-    search = _Search.of(bins, treated, score)
+    search = _Search.of(bins, treated, score, copies)
     everyone = np.arange(treated.size, dtype=np.int32)
     search.split(everyone, search.histogram(everyone), {}, DEPTH)
-    return sorted(search.found, key=lambda region: -int(region.members.sum()))
+    each = np.ones(treated.size) if copies is None else copies
+    return sorted(search.found, key=lambda region: -round(float(each @ region.members)))
 
 
 Box = dict[int, tuple[float, float]]
@@ -88,24 +93,30 @@ class _Search:
     is_cut: np.ndarray
     score: np.ndarray
     found: list[Region]
+    copies: np.ndarray | None
 
     @classmethod
-    def of(cls, bins: Bins, treated: np.ndarray, score: np.ndarray) -> _Search:
+    def of(
+        cls, bins: Bins, treated: np.ndarray, score: np.ndarray, copies: np.ndarray | None
+    ) -> _Search:
         cuts = np.array([edges.size for edges in bins.edges])
         widest = max(int(cuts.max()), 1)
         is_cut = np.arange(widest) < cuts[:, None]
-        return cls(2 * bins.codes + treated.astype(np.uint8), bins.edges, is_cut, score, [])
+        return cls(2 * bins.codes + treated.astype(np.uint8), bins.edges, is_cut, score, [], copies)
 
     def histogram(self, rows: np.ndarray) -> _Histogram:
         """Sums by column and bin over some rows."""
         size = self.is_cut.shape[1] + 1
         chance = self.score.take(rows)
+        each = None if self.copies is None else self.copies.take(rows)
+        if each is not None:
+            chance = each * chance
         whole = rows.size == self.score.size
         shape = (len(self.edges), size, 2)
         counts, chances = np.empty(shape), np.empty(shape)
         for j, codes in enumerate(self.codes):
             code = (codes if whole else codes.take(rows)).astype(np.intp)
-            counts[j].flat = np.bincount(code, minlength=2 * size)
+            counts[j].flat = np.bincount(code, weights=each, minlength=2 * size)
             chances[j].flat = np.bincount(code, weights=chance, minlength=2 * size)
         return _Histogram(counts[:, :, 1], counts.sum(axis=2), chances.sum(axis=2))
 
