@@ -9,6 +9,7 @@
 import argparse
 import json
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from noholdout_data_generator import generate
@@ -153,8 +154,10 @@ print(f"smallest effect it could find: {100 * single.smallest_effect:.1f} points
 # %% [markdown]
 # ## (6) Break an assumption
 # A pinned workspace has an outage from launch day on: its donors' jump check
-# sees it. Then the judge that scores completions becomes 3 points kinder on
-# the new version: no check can see that, and the answer says so.
+# sees it. Then the new version's log loses one failed task in eight: the rate
+# looks better and shows nothing, but the number of tasks falls, if you name it.
+# Last, the judge that scores completions becomes 3 points kinder on the new
+# version: no check can see that, and the answer says so.
 
 # %%
 heaviest = result.tables["weights"].nlargest(1, "weight")["unit"].item()
@@ -166,6 +169,16 @@ print(f"outage in {heaviest}: {100 * broken.estimate:+.2f} points, verdict {brok
 for check in broken.checks:
     if check.status in ("caution", "fail"):
         print(f"  {check.status}: {check.name}")
+
+lossy = telemetry.astype({"tasks": float})
+lost = (1 - lossy["task_completion_rate"][mine & after]) / 8
+lossy.loc[mine & after, "tasks"] *= 1 - lost
+lossy.loc[mine & after, "task_completion_rate"] /= 1 - lost
+unaware = measure(lossy, treated)
+told = measure(lossy, treated, negative_controls=["tasks"])
+print(f"log loses failures: {100 * unaware.estimate:+.2f} points, verdict {unaware.verdict};")
+print(f"  told to watch the tasks, verdict {told.verdict}:")
+print(fill(told.check("negative_controls").message, 76, initial_indent="  ", subsequent_indent="  "))
 
 kinder = telemetry.copy()
 kinder.loc[mine & after, "task_completion_rate"] += 0.03
@@ -183,5 +196,6 @@ print(
     f"({low:.1f} to {high:.1f}; truth {100 * true_effect:.1f}). Ten pinned workspaces bought\n"
     f"that certainty: with one workspace upgraded, nothing below\n"
     f"{100 * single.smallest_effect:.0f} points would have been found. Whether the metric itself\n"
-    "changed with the launch no synthetic control can tell: re-score a sample."
+    "changed with the launch the metric can't tell: name counts that the launch\n"
+    "can't have moved, and re-score a sample."
 )

@@ -61,3 +61,16 @@ def test_all_estimators_stand_beside_the_default() -> None:
         alone = estimate(frame, **at, estimator=name)
         assert table.loc[name, "estimate"] == pytest.approx(alone.estimate)
         assert table.loc[name, "std_error"] == pytest.approx(alone.std_error)
+
+
+@pytest.mark.parametrize("alike", [1, 19])
+def test_donors_that_do_not_differ_leave_nothing_to_correct(alike: int) -> None:
+    """Two donors give placebos with one donor each; nineteen copies differ in nothing."""
+    outcomes = factor_panel(1)[: alike + 2] if alike == 1 else factor_panel(1)
+    outcomes[-alike:] = outcomes[1] if alike > 1 else outcomes[-1]
+    asked = {**COLUMNS, "treated": ["u00"], "start": 60}
+    found = estimate(panel_frame(outcomes), **asked, estimator="augmented")
+    assert np.isfinite(found.estimate)
+    if alike > 1:
+        plain = estimate(panel_frame(outcomes), **asked)
+        assert found.estimate == pytest.approx(plain.estimate, abs=1e-6)

@@ -113,3 +113,20 @@ def test_more_donors_than_periods_and_the_range_of_effects() -> None:
 def test_fewer_donors_than_periods_have_one_answer() -> None:
     check = estimate(panel_frame(factor_panel(7)), **ONE, estimator="classic")
     assert check.check("unique_weights").statistic < 1e-6
+
+
+def test_an_outcome_that_stood_still_before_the_launch() -> None:
+    """A new feature's own metric: nothing to fit, nothing to divide by."""
+    outcomes = factor_panel(8)
+    outcomes[:, :60] = 0.0
+    found = estimate(panel_frame(outcomes), **ONE)
+    assert np.isfinite(found.estimate)
+    assert found.check("pre_fit").implied_bias == 0
+
+
+def test_checks_do_not_depend_on_the_outcomes_scale() -> None:
+    outcomes = factor_panel(9)
+    found, small = (estimate(panel_frame(outcomes * size), **ONE) for size in (1.0, 1e-9))
+    assert small.std_error == pytest.approx(found.std_error * 1e-9, rel=1e-9)
+    for one, other in zip(found.checks, small.checks, strict=True):
+        assert other.p_value == pytest.approx(one.p_value, rel=1e-6, nan_ok=True)

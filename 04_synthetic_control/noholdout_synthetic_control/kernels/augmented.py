@@ -81,6 +81,9 @@ class AugmentedProblem:
     ) -> float:
         """Leave-one-block-out choice: the largest penalty within a standard error of the best."""
         largest = float(np.linalg.svd(others - others.mean(axis=0), compute_uv=False)[0]) ** 2
+        scale = float((others**2).sum()) or 1.0
+        if largest <= 1e-20 * scale:  # donors that don't differ leave nothing to correct with
+            largest = scale
         grid = largest * np.logspace(0, np.log10(RANGE), PENALTIES)
         blocks = own.size
         errors = np.empty((blocks, PENALTIES))
