@@ -7,13 +7,16 @@ from typing import Any
 
 from noholdout_shared.input import Missing, check_seed, resolve_replicates
 
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.estimators.local_polynomial import local_polynomial
 from noholdout_rdd.estimators.options import Design, Options, fit_spec, is_fuzzy
 from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import Selector
-from noholdout_rdd.kernels.local import ClusterSums, Kernel, Variance
+from noholdout_rdd.kernels.local import ClusterSums, Variance
+from noholdout_rdd.kernels.side import Kernel
+from noholdout_rdd.placement import MixedBin, TreatedSide
 from noholdout_rdd.result import RddEstimate
-from noholdout_rdd.threshold_data import Columns, MixedBin, TreatedSide, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 
 
 def estimate(

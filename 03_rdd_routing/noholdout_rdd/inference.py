@@ -14,7 +14,8 @@ from noholdout_shared.inference import Interval, critical_value, interval
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
-from noholdout_rdd.kernels.local import Side, SparseWindow, Spec, jump_variance, local_fit
+from noholdout_rdd.kernels.local import SparseWindow, Spec, jump_variance, local_fit
+from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.threshold_data import ThresholdData
 

@@ -17,6 +17,7 @@ from noholdout_shared.render import effect_text
 from scipy import special
 
 from noholdout_rdd.checks.scores import binomial_check, density_check, distinct_scores
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.estimators.options import check_positive
 from noholdout_rdd.inference import (
     Effect,
@@ -26,8 +27,9 @@ from noholdout_rdd.inference import (
     refuse_sparse,
 )
 from noholdout_rdd.kernels.bandwidth import PILOT
-from noholdout_rdd.kernels.local import KERNELS, Kernel, SparseWindow, Spec
-from noholdout_rdd.threshold_data import Columns, ThresholdData, read_threshold
+from noholdout_rdd.kernels.local import KERNELS, SparseWindow, Spec
+from noholdout_rdd.kernels.side import Kernel
+from noholdout_rdd.threshold_data import ThresholdData, read_threshold
 
 GROWTH = (0.5, 1.0, 2.0, 4.0, 8.0)
 

@@ -10,7 +10,7 @@ from noholdout_shared.engine import SummedRows, read_cells
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, binary, read_rows
 
-from noholdout_rdd.kernels.local import Side
+from noholdout_rdd.kernels.side import Side
 
 Pair = tuple[np.ndarray, np.ndarray]  # one column, left and right in the sides' order
 

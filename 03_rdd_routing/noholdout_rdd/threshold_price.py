@@ -20,7 +20,8 @@ from noholdout_shared.inference import critical_value
 from noholdout_rdd.inference import Effect, outcome_sides
 from noholdout_rdd.kernels.honest import bias_aware_critical, smoothness_rule
 from noholdout_rdd.kernels.jump import jump_pair
-from noholdout_rdd.kernels.local import Side, Spec, local_fit
+from noholdout_rdd.kernels.local import Spec, local_fit
+from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.ratio import overall_ratio
 from noholdout_rdd.threshold_data import ThresholdData

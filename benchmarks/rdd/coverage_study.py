@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.inference import (
     choose_bandwidths,
     effect_interval,
@@ -25,7 +26,7 @@ from noholdout_rdd.inference import (
 )
 from noholdout_rdd.kernels.density import density_jump
 from noholdout_rdd.kernels.local import Spec
-from noholdout_rdd.threshold_data import Columns, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 from noholdout_shared.inference import two_sided_p
 from noholdout_shared.parallel import run_parallel, spawn_seeds
 from scipy import stats

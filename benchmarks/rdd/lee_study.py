@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from coverage_study import JUMP, lee_curve, scores
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.inference import choose_bandwidths, fit_effect
 from noholdout_rdd.kernels.local import Spec
-from noholdout_rdd.threshold_data import Columns, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 from noholdout_shared.inference import interval
 from noholdout_shared.parallel import spawn_seeds
 from rdrobust import rdrobust

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from noholdout_rdd import density_test, estimate
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.inference import choose_bandwidths, fit_effect
 from noholdout_rdd.kernels.local import Spec
-from noholdout_rdd.threshold_data import Columns, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 
 
 def draw(rows: int, seed: int) -> pd.DataFrame:

@@ -8,8 +8,9 @@ import pytest
 from noholdout_rdd import estimate
 from noholdout_rdd.kernels.density import density_jump
 from noholdout_rdd.kernels.jump import jump_pair
-from noholdout_rdd.kernels.local import KERNELS, Side, Spec, local_fit
+from noholdout_rdd.kernels.local import KERNELS, Spec, local_fit
 from noholdout_rdd.kernels.neighbours import neighbour_residuals
+from noholdout_rdd.kernels.side import Side
 
 
 def simulated(n: int = 800, seed: int = 3, jump: float = 2.0) -> pd.DataFrame:

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from noholdout_rdd import RddEstimate, estimate
 from noholdout_rdd.checks.stability import DONUT_SHARE
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.inference import fit_effect, implied_bias
 from noholdout_rdd.kernels.local import Spec
-from noholdout_rdd.threshold_data import Columns, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 from noholdout_shared.errors import DesignError
 
 RULE: dict[str, Any] = {

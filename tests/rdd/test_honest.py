@@ -12,7 +12,7 @@ from noholdout_rdd.kernels.honest import (
     honest_jump,
     smoothness_rule,
 )
-from noholdout_rdd.kernels.local import Side
+from noholdout_rdd.kernels.side import Side
 from reference import reference_file
 from scipy import stats
 

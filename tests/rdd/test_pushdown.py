@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from noholdout_data_generator import generate
 from noholdout_rdd import estimate
-from noholdout_rdd.kernels.local import Side
 from noholdout_rdd.kernels.neighbours import neighbour_residuals
+from noholdout_rdd.kernels.side import Side
 from noholdout_shared import engine
 from noholdout_shared.errors import DataError
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_rdd import estimate
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.inference import fit_effect
 from noholdout_rdd.kernels.local import Spec
-from noholdout_rdd.threshold_data import Columns, read_threshold
+from noholdout_rdd.threshold_data import read_threshold
 from noholdout_rdd.threshold_price import price_threshold
 from noholdout_shared.errors import DataError
 

@@ -11,7 +11,8 @@ from noholdout_shared.render import effect_text, p_text
 from noholdout_rdd.inference import Effect, cluster_df
 from noholdout_rdd.kernels.bandwidth import select_bandwidths
 from noholdout_rdd.kernels.jump import jump_pair
-from noholdout_rdd.kernels.local import Side, SparseWindow, Spec
+from noholdout_rdd.kernels.local import SparseWindow, Spec
+from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.threshold_data import ThresholdData
 
 PLACEBO_QUANTILES = (0.25, 0.5, 0.75)

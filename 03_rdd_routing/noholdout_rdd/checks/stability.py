@@ -18,7 +18,8 @@ from noholdout_rdd.inference import (
 from noholdout_rdd.kernels.bandwidth import select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump
 from noholdout_rdd.kernels.jump import Jump, jump_pair
-from noholdout_rdd.kernels.local import Side, SparseWindow, Spec
+from noholdout_rdd.kernels.local import SparseWindow, Spec
+from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.threshold_data import ThresholdData
 
 DONUT_SHARE = 0.1  # share of the rows within h, nearest to the cutoff, that the donut leaves out

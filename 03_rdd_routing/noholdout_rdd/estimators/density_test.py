@@ -10,8 +10,9 @@ from noholdout_shared.input import Missing, check_choice, numeric, read_rows
 from noholdout_rdd.estimators.options import HIGHEST_DEGREE, check_positive
 from noholdout_rdd.inference import refuse_sparse
 from noholdout_rdd.kernels.density import DensityJump, DensityVariance, Fit, density_jump
-from noholdout_rdd.kernels.local import KERNELS, Kernel, Side, SparseWindow
-from noholdout_rdd.threshold_data import check_cutoff, check_sides
+from noholdout_rdd.kernels.local import KERNELS, SparseWindow
+from noholdout_rdd.kernels.side import Kernel, Side
+from noholdout_rdd.placement import check_cutoff, check_sides
 
 
 def density_test(

@@ -11,7 +11,8 @@ from noholdout_shared.input import check_choice, check_level
 
 from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import SELECTORS, Selector
-from noholdout_rdd.kernels.local import DEFAULT, KERNELS, ClusterSums, Kernel, Spec, Variance
+from noholdout_rdd.kernels.local import DEFAULT, KERNELS, ClusterSums, Spec, Variance
+from noholdout_rdd.kernels.side import Kernel
 
 Design = Literal["sharp", "fuzzy"]
 VARIANCES = ("nearest-neighbour", "hc0", "hc1", "hc2", "hc3")

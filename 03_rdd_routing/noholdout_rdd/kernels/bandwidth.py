@@ -14,9 +14,7 @@ import numpy as np
 
 from noholdout_rdd.kernels.local import (
     DEFAULT,
-    Kernel,
     LocalFit,
-    Side,
     SparseWindow,
     Spec,
     Variance,
@@ -26,6 +24,7 @@ from noholdout_rdd.kernels.local import (
     residuals,
     weights_variance,
 )
+from noholdout_rdd.kernels.side import Kernel, Side
 
 Selector = Literal[
     "mserd",

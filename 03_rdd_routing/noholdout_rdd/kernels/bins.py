@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_rdd.kernels.local import LocalFit, Side
+from noholdout_rdd.kernels.local import LocalFit
+from noholdout_rdd.kernels.side import Side
 
 MOST_BINS = 60
 

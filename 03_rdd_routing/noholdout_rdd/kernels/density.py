@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from noholdout_shared.inference import two_sided_p
 
-from noholdout_rdd.kernels.local import KERNELS, Kernel, Side, SparseWindow
+from noholdout_rdd.kernels.local import KERNELS, SparseWindow
+from noholdout_rdd.kernels.side import Kernel, Side
 
 Fit = Literal["unrestricted", "restricted"]
 DensityVariance = Literal["jackknife", "plug-in"]

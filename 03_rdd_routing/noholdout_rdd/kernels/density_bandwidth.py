@@ -19,7 +19,8 @@ from noholdout_rdd.kernels.density import (
     fit_distribution,
     plug_in_covariance,
 )
-from noholdout_rdd.kernels.local import Kernel, Side, SparseWindow
+from noholdout_rdd.kernels.local import SparseWindow
+from noholdout_rdd.kernels.side import Kernel, Side
 
 EXTRA_SCORES = 20  # different scores that a window must hold beyond the polynomial's own
 

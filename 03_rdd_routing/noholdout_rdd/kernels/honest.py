@@ -15,8 +15,6 @@ from scipy import optimize, special
 from noholdout_rdd.kernels.local import (
     DEFAULT,
     KERNELS,
-    Kernel,
-    Side,
     SparseWindow,
     Spec,
     covariate_mix,
@@ -24,6 +22,7 @@ from noholdout_rdd.kernels.local import (
     local_fit,
     residuals,
 )
+from noholdout_rdd.kernels.side import Kernel, Side
 
 GRID_BINS = 1500  # bins of scores for the bandwidth search; means need no finer grid
 LEAST_SCORES = 3

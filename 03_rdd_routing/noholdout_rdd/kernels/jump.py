@@ -9,13 +9,13 @@ import numpy as np
 from noholdout_rdd.kernels.local import (
     DEFAULT,
     LocalFit,
-    Side,
     Spec,
     covariate_mix,
     jump_variance,
     local_fit,
     residuals,
 )
+from noholdout_rdd.kernels.side import Side
 
 
 @dataclass(frozen=True)
