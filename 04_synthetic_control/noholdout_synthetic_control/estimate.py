@@ -10,13 +10,12 @@ from noholdout_shared.input import Missing, check_choice
 
 from noholdout_synthetic_control.estimators.augmented import augmented
 from noholdout_synthetic_control.estimators.classic import classic
-from noholdout_synthetic_control.estimators.common import InferenceName
 from noholdout_synthetic_control.estimators.demeaned import demeaned
 from noholdout_synthetic_control.estimators.did import did
 from noholdout_synthetic_control.estimators.every import every
 from noholdout_synthetic_control.estimators.interrupted import interrupted
+from noholdout_synthetic_control.estimators.options import DEFAULTS, InferenceName
 from noholdout_synthetic_control.estimators.staggered import StaggeredEstimator, staggered
-from noholdout_synthetic_control.estimators.study import DEFAULTS
 from noholdout_synthetic_control.estimators.synthetic_did import synthetic_did
 from noholdout_synthetic_control.kernels.fits import Solver
 from noholdout_synthetic_control.metrics import several, wanted_metrics
@@ -39,6 +38,7 @@ OPTIONAL = {
     "inference": "by-design",
     "replicates": None,
     "negative_controls": None,
+    "in_time_placebos": None,
 }
 LAUNCH = ("unit", "time", "treated", "start")
 OPTIONS = tuple(DEFAULTS)
@@ -77,6 +77,7 @@ def estimate(
     weights: str | None = None,
     negative_controls: Sequence[str] | None = None,
     cell_mean: bool = False,
+    in_time_placebos: int | None = None,
     inference: InferenceName = "by-design",
     replicates: int | None = None,
     missing: Missing = "refuse",
@@ -139,6 +140,8 @@ def estimate(
         by the same design, and a clear move says that the ruler moved.
     cell_mean
         Average rows of the same unit and period (user rows into a panel).
+    in_time_placebos
+        How many fake launches before the real one to answer like it (table and picture).
     inference
         ``by-design`` (default): placebo regions with ``cluster``, a jackknife over units when the
         treated are as many as the donors or more, every donor's placebo otherwise; or one of

@@ -77,6 +77,18 @@ class Panel:
         """Weights that average the treated units, shape ``(N,)``."""
         return self.treated / self.treated.sum()
 
+    def backdated(self, n_pre: int, horizon: int) -> Panel:
+        """The panel with a fake launch after ``n_pre`` periods, cut ``horizon`` after that."""
+        kept = slice(0, n_pre + horizon)
+        return replace(
+            self,
+            outcomes=self.outcomes[:, kept],
+            counts=None if self.counts is None else self.counts[:, kept],
+            cell_variance=None if self.cell_variance is None else self.cell_variance[:, kept],
+            times=self.times[kept],
+            n_pre=n_pre,
+        )
+
     def default_block(self) -> int:
         """Periods a block in the fit: weeks of days, single periods otherwise.
 

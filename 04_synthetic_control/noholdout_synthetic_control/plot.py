@@ -32,14 +32,20 @@ def plot_estimate(estimate: Estimate, ax: Axes | None = None) -> Axes:
         return plot_path(estimate, ax)
     import matplotlib.pyplot as plt
 
+    fakes = "in_time_placebos" in estimate.tables
+    heights = (3, 2, 2) if fakes else (3, 2)
     with house_style():
-        _, (upper, lower) = plt.subplots(
-            2, 1, figsize=(7.2, 6.4), sharex=True, layout="constrained", height_ratios=(3, 2)
-        )
-        plot_path(estimate, upper)
-        plot_gap(estimate, lower)
-        upper.set_xlabel("")
-    return upper
+        _, panels = plt.subplots(
+            len(heights), 1, figsize=(7.2, 6.4 + 2.4 * fakes), sharex=True, layout="constrained",
+            height_ratios=heights,
+        )  # fmt: skip
+        plot_path(estimate, panels[0])
+        plot_gap(estimate, panels[1])
+        panels[0].set_xlabel("")
+        if fakes:
+            plot_in_time(estimate, panels[2])
+    first: Axes = panels[0]
+    return first
 
 
 def plot_metrics(estimate: Estimate) -> Axes:
@@ -128,6 +134,33 @@ def plot_gap(estimate: Estimate, ax: Axes | None = None) -> Axes:
     ax.legend(loc="upper left", fontsize=9)
     ax.set_title("Gap between treated and synthetic")
     _date_ticks(ax, path["time"])
+    return ax
+
+
+def plot_in_time(estimate: Estimate, ax: Axes | None = None) -> Axes:
+    """What fake launches would have shown, each with its interval, beside the real one."""
+    ax = axes(ax)
+    table, start = estimate.tables["in_time_placebos"], estimate.settings["launch"]
+    level = f"{100 * estimate.conf_level:g}%"
+    times = _times(table["start"])
+    drawn = (
+        (times, table, COMPARISON, f"fake launches, {level}"),
+        ([_time(start)], vars(estimate), TREATED, "the launch"),
+    )
+    for where, found, colour, label in drawn:
+        middle = np.atleast_1d(found["estimate"])
+        reach = [middle - found["conf_low"], found["conf_high"] - middle]
+        ax.errorbar(
+            where, middle, yerr=np.atleast_2d(np.squeeze(reach)).reshape(2, -1), fmt="o",
+            color=colour, capsize=3, label=label,
+        )  # fmt: skip
+    ax.axhline(0, color=NEUTRAL, linewidth=0.9)
+    mark_launch(ax, _time(start))
+    points_axis(ax, estimate.proportion)
+    ax.set_ylabel("effect (points)" if estimate.proportion else "effect")
+    ax.legend(loc="upper left", fontsize=9)
+    ax.set_title(f"Would a fake launch have shown an effect? ({table['periods'][0]} periods each)")
+    _date_ticks(ax, estimate.tables["path"]["time"])
     return ax
 
 

@@ -20,10 +20,12 @@ class SyntheticControlEstimate(Estimate):
     ``leave_one_out`` (unit, estimate), ``intervals`` (inference, estimate, std_error, conf_low,
     conf_high, df), ``estimators`` (estimator, estimate, std_error, conf_low, conf_high),
     ``placebo_gaps`` (unit, time, gap) and, in a region's launch, ``placebo_regions`` (region, gap,
-    rmspe_ratio). With launches at different times ``path`` and the gaps are in time since the
-    launch, and there are ``cohorts`` (start, units, share, estimate, std_error, conf_low,
-    conf_high), ``event_time`` (event_time, cohorts, units, estimate, std_error, conf_low,
-    conf_high) and ``cohort_weights`` (start, unit, weight).
+    rmspe_ratio); on request ``negative_controls`` (column, estimate, std_error, conf_low,
+    conf_high, p_value, level, implied_bias) and ``in_time_placebos`` (start, periods, estimate,
+    std_error, conf_low, conf_high, df, p_value). With launches at different times ``path`` and the
+    gaps are in time since the launch, and there are ``cohorts`` (start, units, share, estimate,
+    std_error, conf_low, conf_high), ``event_time`` (event_time, cohorts, units, estimate,
+    std_error, conf_low, conf_high) and ``cohort_weights`` (start, unit, weight).
     """
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -73,6 +73,9 @@ def synthetic_control(
     cell_mean: Annotated[
         bool, typer.Option("--cell-mean", help="Average rows of the same unit and period.")
     ] = False,
+    in_time_placebos: Annotated[
+        int | None, typer.Option(help="Fake launches before the real one to answer like it.")
+    ] = None,
     inference: Annotated[
         Literal[
             "by-design",
@@ -122,6 +125,7 @@ def synthetic_control(
         weights=weights,
         negative_controls=opt.columns(negative_controls) or None,
         cell_mean=cell_mean,
+        in_time_placebos=in_time_placebos,
         inference=inference,
         replicates=replicates,
         missing=missing,

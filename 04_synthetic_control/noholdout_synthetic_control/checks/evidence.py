@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from noholdout_synthetic_control.inference import Placebos, Signs, Uncertainty, donor_placebos
-from noholdout_synthetic_control.kernels.fits import Fit, Problem
+from noholdout_synthetic_control.kernels.fits import Build, Fit, Problem
 from noholdout_synthetic_control.panel import Panel
 
 FEW_BLOCKS = 4
@@ -85,7 +84,7 @@ class Evidence:
     uncertainty: Uncertainty
     signs: Signs
     noise: np.ndarray
-    build: Callable[[np.ndarray, int, np.ndarray], Problem] | None
+    build: Build | None
     design: str
     dropped: np.ndarray
     block: int
@@ -132,14 +131,24 @@ def backdate(evidence: Evidence) -> Backdated | None:
     panel = evidence.panel
     if evidence.build is None:
         return None
-    horizon = max(min(panel.times.size - panel.n_pre, panel.n_pre // 3), 1)
-    n_pre = panel.n_pre - horizon
-    if n_pre < max(FEW_BLOCKS * evidence.block, 2) or panel.donors.size < 3:
+    n_pre, horizon = latest_fake(panel)
+    if n_pre < least_history(evidence.block) or panel.donors.size < 3:
         return None
     before = panel.outcomes[:, : panel.n_pre]
     problem = evidence.build(before, n_pre, evidence.noise)
     fit = problem.fit(panel.target, panel.donors)
     return Backdated(problem, n_pre, horizon, fit, donor_placebos(problem, panel.donors))
+
+
+def latest_fake(panel: Panel) -> tuple[int, int]:
+    """Where a fake launch can stand latest, and how many periods it looks ahead."""
+    horizon = max(min(panel.times.size - panel.n_pre, panel.n_pre // 3), 1)
+    return panel.n_pre - horizon, horizon
+
+
+def least_history(block: int) -> int:
+    """Periods that a fit of a fake launch needs before it."""
+    return max(FEW_BLOCKS * block, 2)
 
 
 def misfit(gap: np.ndarray, n_pre: int, block: int) -> float:

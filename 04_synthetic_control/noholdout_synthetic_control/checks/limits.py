@@ -67,6 +67,6 @@ def same_ruler(evidence: Evidence) -> Check:
         "same_ruler",
         "The outcome is measured the same way before and after, here and there.",
         "If the launch also changed the judge, the logging or who answers, that change is in the "
-        "effect: re-score a sample of old and new rows with one ruler, and name columns that the launch "
-        "can't have moved (negative_controls).",
+        "effect: re-score a sample of old and new rows with one ruler, and name columns that the "
+        "launch can't have moved (negative_controls).",
     )

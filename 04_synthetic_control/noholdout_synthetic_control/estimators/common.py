@@ -13,17 +13,14 @@ from noholdout_shared.render import effect_text
 from noholdout_synthetic_control.checks import Evidence, all_checks
 from noholdout_synthetic_control.checks.controls import controls_table
 from noholdout_synthetic_control.checks.evidence import Move, counterfactual_level
-from noholdout_synthetic_control.estimators.study import (
+from noholdout_synthetic_control.estimators.in_time import in_time_table
+from noholdout_synthetic_control.estimators.options import (
     DEFAULTS,
-    Analysis,
     Asked,
-    Build,
-    InferenceName,
     Options,
-    Study,
-    make_study,
     settled_options,
 )
+from noholdout_synthetic_control.estimators.study import Analysis, Study, make_study
 from noholdout_synthetic_control.estimators.tables import build_tables
 from noholdout_synthetic_control.inference import (
     Signs,
@@ -32,7 +29,7 @@ from noholdout_synthetic_control.inference import (
     rank_p,
     rmspe_ratio,
 )
-from noholdout_synthetic_control.kernels.fits import EqualWeights, Problem, Solver
+from noholdout_synthetic_control.kernels.fits import Build, EqualWeights, Problem, Solver
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel, read_panel
 from noholdout_synthetic_control.result import SyntheticControlEstimate
@@ -40,7 +37,6 @@ from noholdout_synthetic_control.result import SyntheticControlEstimate
 __all__ = [
     "Asked",
     "Build",
-    "InferenceName",
     "Launch",
     "Options",
     "assemble",
@@ -185,6 +181,7 @@ def assemble(
         tables={
             **build_tables(study, analysis, dropped, method, foils),
             **controls_table(controls, evidence.level),
+            **in_time_table(study, build if backdates else None, settings["block"], options),
         },
         df=uncertainty.df,
         proportion=panel.proportion,

@@ -23,12 +23,8 @@ from noholdout_synthetic_control.estimators.common import (
     resolution,
 )
 from noholdout_synthetic_control.estimators.demeaned import demeaned_build, resolve_block
-from noholdout_synthetic_control.estimators.study import (
-    Analysis,
-    Study,
-    make_study,
-    settled_options,
-)
+from noholdout_synthetic_control.estimators.options import settled_options
+from noholdout_synthetic_control.estimators.study import Analysis, Study, make_study
 from noholdout_synthetic_control.estimators.synthetic_did import double_build
 from noholdout_synthetic_control.estimators.tables import align, staggered_tables
 from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
@@ -168,12 +164,13 @@ def _refuse(estimator: str, options: Options) -> None:
             "With launches at different times placebos of single units or a jackknife answer.",
             f"Leave cluster out, and use inference {', '.join(ALLOWED_INFERENCE)}.",
         )
-    if options["negative_controls"]:
-        raise DataError(
-            "negative_controls were named with first_treated.",
-            "They are tested for one launch at a time.",
-            "Estimate each as an outcome of its own: its effect must be null.",
-        )
+    for name in ("negative_controls", "in_time_placebos"):
+        if options[name]:
+            raise DataError(
+                f"{name} was given with first_treated.",
+                "It is answered for one launch at a time.",
+                "Ask for one cohort with treated and start, or leave it out.",
+            )
     check_choice("estimator", estimator, get_args(StaggeredEstimator))
 
 

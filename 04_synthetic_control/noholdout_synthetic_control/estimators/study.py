@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any
 
 import numpy as np
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import (
-    Missing,
-    check_choice,
-    check_level,
-    check_seed,
-    resolve_replicates,
-)
+from noholdout_shared.input import resolve_replicates
 
+from noholdout_synthetic_control.estimators.options import Options, settled_options
 from noholdout_synthetic_control.inference import (
     Placebos,
+    Refit,
     Signs,
     Uncertainty,
     bootstrap_uncertainty,
@@ -32,94 +28,17 @@ from noholdout_synthetic_control.inference import (
     trend_sign,
     user_bootstrap_uncertainty,
 )
-from noholdout_synthetic_control.kernels.fits import Fit, Problem, Solver
+from noholdout_synthetic_control.kernels.fits import Build, Fit, Problem
 from noholdout_synthetic_control.kernels.jumps import launch_jumps
 from noholdout_synthetic_control.kernels.noise import own_noise
 from noholdout_synthetic_control.kernels.predictors import settled
 from noholdout_synthetic_control.panel import Panel
 
-InferenceName = Literal[
-    "by-design",
-    "placebo",
-    "placebo-regions",
-    "jackknife",
-    "bootstrap",
-    "user-bootstrap",
-    "conformal",
-    "jackknife-plus",
-]
 DRAWING = ("bootstrap", "user-bootstrap")
-INFERENCES = get_args(InferenceName)
 DRAWS = 500
 NO_PLACEBOS = Placebos(np.empty((0, 0)), (), ())
 NO_SIGNS = Signs()
 NOT_MEASURED = Uncertainty(math.nan, math.nan, "not measured", np.empty(0))
-
-Build = Callable[[np.ndarray, int, np.ndarray], Problem]  # outcomes, n_pre, noise
-
-
-class Options(TypedDict, total=False):
-    """What every estimator takes beside the launch; ``estimate`` documents each."""
-
-    solver: Solver
-    cluster: str | None
-    weights: str | None
-    cell_mean: bool
-    conf_level: float
-    seed: int
-    missing: Missing
-    inference: InferenceName
-    replicates: int | None
-    margin: float | None
-    negative_controls: Sequence[str] | None
-
-
-DEFAULTS: Options = {
-    "solver": "exact",
-    "cluster": None,
-    "weights": None,
-    "cell_mean": False,
-    "conf_level": 0.95,
-    "seed": 0,
-    "missing": "refuse",
-    "inference": "by-design",
-    "replicates": None,
-    "margin": None,
-    "negative_controls": None,
-}
-
-
-class Asked(Options):
-    """One launch, and the options."""
-
-    outcome: str
-    unit: str
-    time: str
-    treated: Sequence[Any]
-    start: Any
-
-
-def settled_options(options: Mapping[str, Any], required: Iterable[str] = ()) -> Any:
-    """Every option, the defaults filled in.
-
-    Raises
-    ------
-    TypeError
-        An unknown name, or a required one that is missing.
-    DataError
-        A value that the option can't take.
-    """
-    unknown = [name for name in options if name not in Asked.__annotations__]
-    lacking = [name for name in required if name not in options]
-    if unknown or lacking:
-        words = f"unknown: {unknown}" if unknown else f"missing: {lacking}"
-        raise TypeError(f"keyword arguments of a synthetic control, {words}")
-    full = {**DEFAULTS, **options}
-    check_level(full["conf_level"])
-    check_seed(full["seed"])
-    check_choice("solver", full["solver"], get_args(Solver))
-    check_choice("inference", full["inference"], INFERENCES)
-    return full
 
 
 @dataclass(frozen=True)
@@ -203,28 +122,21 @@ class Study:
     def requested(self, analysis: Analysis, design: str) -> Uncertainty:
         """What no design calls for, on request."""
         panel = self.panel
-        arrays = (panel.outcomes, panel.n_pre, self.noise, panel.target, panel.donors)
+        refit = Refit(
+            analysis.build, panel.outcomes, panel.n_pre, self.noise, panel.target, panel.donors
+        )
         if design == "conformal":
-            effect = analysis.fit.effect
-            return conformal_uncertainty(analysis.build, *arrays, effect, self.conf_level)
+            return conformal_uncertainty(refit, self.conf_level)
         if design == "jackknife-plus":
-            block = panel.default_block()
-            return jackknife_plus_uncertainty(analysis.build, *arrays, block, self.conf_level)
+            return jackknife_plus_uncertainty(refit, panel.default_block(), self.conf_level)
         assert panel.cell_variance is not None  # refused in make_study
         return user_bootstrap_uncertainty(
-            analysis.build, *arrays, panel.cell_variance, self.draws, self.seed, self.conf_level
+            refit, panel.cell_variance, self.draws, self.seed, self.conf_level
         )
 
     def row(self, effect: float, found: Uncertainty) -> dict[str, Any]:
         """One line of a table that compares intervals."""
-        low, high, _ = found.bounds(effect, self.conf_level)
-        return {
-            "estimate": effect,
-            "std_error": found.std_error,
-            "conf_low": low,
-            "conf_high": high,
-            "df": found.df,
-        }
+        return found.row(effect, self.conf_level)
 
 
 def design_of(panel: Panel, inference: str, *, jackknife: bool = True) -> str:

@@ -175,10 +175,10 @@ def staggered_tables(
         "time": np.tile(aligned.events, shown_labels.size),
         "gap": aligned.placebo_gaps.reshape(-1),
     }
-    estimators = [
-        {"estimator": name, **one_row(*which.measure(design), level)}
-        for name, which in ((method, stack), ("did", foil))
-    ]
+    estimators = []
+    for name, which in ((method, stack), ("did", foil)):
+        effect, error = which.measure(design)
+        estimators.append({"estimator": name, **error.row(effect, level)})
     return {
         "weights": pd.DataFrame({"unit": labels, "weight": shares @ weights}),
         "path": pd.DataFrame(path),
@@ -193,25 +193,14 @@ def staggered_tables(
     }
 
 
-def one_row(effect: float, found: Uncertainty, level: float) -> dict[str, float]:
-    """Estimate, standard error, interval and degrees of freedom."""
-    low, high, _ = found.bounds(effect, level)
-    return {
-        "estimate": effect,
-        "std_error": found.std_error,
-        "conf_low": low,
-        "conf_high": high,
-        "df": found.df,
-    }
-
-
 def interval_rows(stack: Stack, design: str, found: Uncertainty, level: float) -> pd.DataFrame:
     """The interval by design first, then by the other inference."""
     effect, _ = stack.measure(design)
-    rows = [{"inference": design, **one_row(effect, found, level)}]
+    rows = [{"inference": design, **found.row(effect, level)}]
     for name in ("placebo", "jackknife"):
         if name != design:
-            rows.append({"inference": name, **one_row(*stack.measure(name), level)})
+            effect, other = stack.measure(name)
+            rows.append({"inference": name, **other.row(effect, level)})
     return pd.DataFrame(rows)
 
 
@@ -226,7 +215,7 @@ def event_table(stack: Stack, design: str, found: Uncertainty, level: float) -> 
         if event >= 0:
             error = error.allowing(found.allowance, 0)
         seen = (starts + event >= 0) & (starts + event < periods)
-        row = one_row(effect, error, level)
+        row = error.row(effect, level)
         row.pop("df")
         rows.append(
             {

@@ -18,6 +18,7 @@ from noholdout_synthetic_control.inference.placebos import (
     rmspe_ratio,
 )
 from noholdout_synthetic_control.inference.requested import (
+    Refit,
     conformal_uncertainty,
     jackknife_plus_uncertainty,
     user_bootstrap_uncertainty,
@@ -31,6 +32,7 @@ from noholdout_synthetic_control.inference.uncertainty import Uncertainty
 
 __all__ = [
     "Placebos",
+    "Refit",
     "Sign",
     "Signs",
     "Uncertainty",

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from noholdout_shared.inference import critical_value
 
 from noholdout_synthetic_control.inference.uncertainty import Uncertainty
-from noholdout_synthetic_control.kernels.fits import Problem
+from noholdout_synthetic_control.kernels.fits import Build, Fit
 
-Build = Callable[[np.ndarray, int, np.ndarray], Problem]
 HALVINGS = 14
 DOUBLINGS = 12
+
+
+@dataclass(frozen=True)
+class Refit:
+    """An estimator that can be fitted again on other outcomes or other periods.
+
+    Parameters
+    ----------
+    build
+        Makes the estimator's problem of outcomes, the periods before the launch, and the noise.
+    outcomes, n_pre, noise
+        Of the estimate: shapes ``(N, T)``, a number, ``(N,)``.
+    target, donors
+        Weights that average the treated units, shape ``(N,)``; indices of the donors.
+    """
+
+    build: Build
+    outcomes: np.ndarray
+    n_pre: int
+    noise: np.ndarray
+    target: np.ndarray
+    donors: np.ndarray
+
+    def fit(self, outcomes: np.ndarray, n_pre: int) -> Fit:
+        """The twin on these outcomes."""
+        return self.build(outcomes, n_pre, self.noise).fit(self.target, self.donors)
 
 
 def undefined(reason: str, periods: int) -> Uncertainty:
@@ -30,59 +55,42 @@ def between(
     return Uncertainty(std_error, math.inf, label, band, low, high, p_value=p_value)
 
 
-def conformal_p(
-    effect: float,
-    build: Build,
-    outcomes: np.ndarray,
-    n_pre: int,
-    noise: np.ndarray,
-    target: np.ndarray,
-    donors: np.ndarray,
-) -> float:
+def conformal_p(effect: float, refit: Refit) -> float:
     """How unusual the time after the launch is, were the effect this in every period of it.
 
     The effect is taken off, the twin fitted to all ``T`` periods, and the mean residual after the
     launch ranked among those of all ``T`` windows of that length, the ends of the series joined
     (Chernozhukov, Wüthrich and Zhu 2021, JASA 116(536), section 2.2: moving block permutations).
     """
-    periods = outcomes.shape[1]
+    periods, n_pre = refit.outcomes.shape[1], refit.n_pre
     n_post = periods - n_pre
-    null = outcomes.copy()
-    null[np.flatnonzero(target), n_pre:] -= effect
+    null = refit.outcomes.copy()
+    null[np.flatnonzero(refit.target), n_pre:] -= effect
     # The last period again, since a problem needs one after the fit; it isn't looked at.
     null = np.column_stack([null, null[:, -1:]])
-    residual = build(null, periods, noise).fit(target, donors).gap[:periods]
+    residual = refit.fit(null, periods).gap[:periods]
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([residual, residual[: n_post - 1]]))])
     windows = np.abs(sums[n_post:] - sums[:-n_post])
     return float((windows >= windows[n_pre] * (1 - 1e-9)).mean())
 
 
-def conformal_uncertainty(
-    build: Build,
-    outcomes: np.ndarray,
-    n_pre: int,
-    noise: np.ndarray,
-    target: np.ndarray,
-    donors: np.ndarray,
-    effect: float,
-    conf_level: float,
-) -> Uncertainty:
+def conformal_uncertainty(refit: Refit, conf_level: float) -> Uncertainty:
     """All effects that :func:`conformal_p` doesn't reject: each end by doubling and halving.
 
     Exact for residuals that are stationary over all periods, under the null that every period
     after the launch has the same effect.
     """
-    periods = outcomes.shape[1]
-    level = 1 - conf_level
+    periods, level = refit.outcomes.shape[1], 1 - conf_level
     if 1 / periods > level:
         return undefined(f"{periods} shifts can't give a p-value of {level:.2g}", periods)
 
     def kept(value: float) -> bool:
-        arguments = (build, outcomes, n_pre, noise, target, donors)
-        return conformal_p(value, *arguments) > level
+        return conformal_p(value, refit) > level
 
-    before = build(outcomes, n_pre, noise).fit(target, donors).gap[:n_pre]
-    unit = max(float(np.sqrt((before**2).mean())), 1e-9 * float(np.abs(outcomes).max()), 1e-300)
+    found = refit.fit(refit.outcomes, refit.n_pre)
+    effect, before = found.effect, found.gap[: refit.n_pre]
+    size = float(np.abs(refit.outcomes).max())
+    unit = max(float(np.sqrt((before**2).mean())), 1e-9 * size, 1e-300)
     ends = []
     for sign in (-1.0, 1.0):
         inside, step = effect, unit
@@ -97,37 +105,28 @@ def conformal_uncertainty(
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if kept(middle) else (inside, middle)
         ends.append(outside)
-    zero = conformal_p(0.0, build, outcomes, n_pre, noise, target, donors)
+    zero = conformal_p(0.0, refit)
     label = f"conformal, {periods} block shifts, by inversion"
     return between(ends[0], ends[1], conf_level, label, periods, zero)
 
 
-def jackknife_plus_uncertainty(
-    build: Build,
-    outcomes: np.ndarray,
-    n_pre: int,
-    noise: np.ndarray,
-    target: np.ndarray,
-    donors: np.ndarray,
-    block: int,
-    conf_level: float,
-) -> Uncertainty:
+def jackknife_plus_uncertainty(refit: Refit, block: int, conf_level: float) -> Uncertainty:
     """The fit without each block before the launch, and how far it misses the block's periods.
 
     Barber, Candès, Ramdas and Tibshirani (2021, Annals of Statistics 49(1)), in folds: the
     interval's ends are quantiles of ``effect without b - |miss|`` and ``+ |miss|`` over all periods
     left out. It takes the mean after the launch to miss like one period does.
     """
+    outcomes, n_pre = refit.outcomes, refit.n_pre
     periods, count = outcomes.shape[1], n_pre // block
     lows, highs = [], []
     if count < 3:
         return undefined("jackknife+ needs three blocks before the launch", periods)
-    raw = target @ outcomes
+    raw, others = refit.target @ outcomes, outcomes[refit.donors]
     for k in range(count):
         left_out = np.arange(n_pre - (k + 1) * block, n_pre - k * block)
-        problem = build(np.delete(outcomes, left_out, axis=1), n_pre - block, noise)
-        fit = problem.fit(target, donors)
-        miss = raw[left_out] - fit.weights @ outcomes[donors][:, left_out] - fit.intercept
+        fit = refit.fit(np.delete(outcomes, left_out, axis=1), n_pre - block)
+        miss = raw[left_out] - fit.weights @ others[:, left_out] - fit.intercept
         lows.append(fit.effect - np.abs(miss))
         highs.append(fit.effect + np.abs(miss))
     low, high = np.sort(np.concatenate(lows)), np.sort(np.concatenate(highs))
@@ -140,16 +139,7 @@ def jackknife_plus_uncertainty(
 
 
 def user_bootstrap_uncertainty(
-    build: Build,
-    outcomes: np.ndarray,
-    n_pre: int,
-    noise: np.ndarray,
-    target: np.ndarray,
-    donors: np.ndarray,
-    cell_variance: np.ndarray,
-    replicates: int,
-    seed: int,
-    conf_level: float,
+    refit: Refit, cell_variance: np.ndarray, replicates: int, seed: int, conf_level: float
 ) -> Uncertainty:
     """Users redrawn within their cells, everything fitted anew, percentiles.
 
@@ -158,13 +148,13 @@ def user_bootstrap_uncertainty(
     means are drawn, not the users. Units' own movements aren't resampled at all, which is why it
     covers far too little.
     """
-    periods = outcomes.shape[1]
+    outcomes, periods = refit.outcomes, refit.outcomes.shape[1]
     rng = np.random.default_rng(seed)
     spread = np.sqrt(cell_variance)
     effects, gaps = np.empty(replicates), np.empty((replicates, periods))
     for row in range(replicates):
         drawn = outcomes + spread * rng.standard_normal(outcomes.shape)
-        fit = build(drawn, n_pre, noise).fit(target, donors)
+        fit = refit.fit(drawn, refit.n_pre)
         effects[row], gaps[row] = fit.effect, fit.gap
     low, high = np.quantile(effects, [(1 - conf_level) / 2, (1 + conf_level) / 2])
     label = f"bootstrap over users, {replicates} draws, percentiles (covers too little)"

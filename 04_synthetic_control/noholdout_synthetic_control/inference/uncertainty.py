@@ -52,6 +52,17 @@ class Uncertainty:
         wider = math.sqrt(self.std_error**2 + amount**2)
         return replace(self, std_error=wider, path_std_error=path, allowance=amount)
 
+    def row(self, estimate: float, conf_level: float) -> dict[str, float]:
+        """One line of a table that compares intervals."""
+        low, high, _ = self.bounds(estimate, conf_level)
+        return {
+            "estimate": estimate,
+            "std_error": self.std_error,
+            "conf_low": low,
+            "conf_high": high,
+            "df": self.df,
+        }
+
     def bounds(self, estimate: float, conf_level: float) -> tuple[float, float, float]:
         """Interval and p-value of ``estimate``."""
         symmetric = interval(estimate, self.std_error, conf_level, self.df)

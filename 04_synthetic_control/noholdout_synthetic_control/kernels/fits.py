@@ -9,6 +9,7 @@ the Gram matrix is computed once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,6 +59,10 @@ class Problem(Protocol):
     def fit(
         self, target: np.ndarray, donors: np.ndarray, copies: np.ndarray | None = None
     ) -> Fit: ...
+
+
+# An estimator: outcomes (N, T), periods before the launch, each unit's noise -> its problem.
+Build = Callable[[np.ndarray, int, np.ndarray], Problem]
 
 
 @dataclass(frozen=True)
