@@ -142,8 +142,7 @@ class Problem:
     frame
         The rows of columns that only one check needs.
     copies
-        Rows that each entry stands for, shape ``(n,)``, when an engine has summed them; then
-        ``sampling`` holds them too. ``None`` when entries are rows.
+        Rows behind each entry, ``(n,)``, when an engine has summed them; so is ``sampling`` then.
     memo
         What depends on covariates and treatment alone, computed once; kept by copies with another
         outcome.
@@ -170,7 +169,7 @@ class Problem:
 
     @property
     def n(self) -> int:
-        """Entries, which are rows unless ``copies`` says otherwise."""
+        """Entries: rows, unless ``copies`` says otherwise."""
         return self.outcome.size
 
     @property
@@ -185,14 +184,13 @@ class Problem:
         return int(chosen.sum()) if chosen.dtype == bool else chosen.size
 
     def each(self, places: np.ndarray) -> np.ndarray | float:
-        """Rows behind each of the entries at these places."""
+        """Rows behind each of these entries."""
         return 1.0 if self.copies is None else self.copies[places]
 
     def std_error(self, influence: np.ndarray) -> float:
-        """Of an estimator with these influence values, summed over each entry's rows."""
+        """Of an estimator with these influence values, sums over each entry's rows."""
         if self.copies is not None and self.cluster_codes is None:
-            # Squares add up over an entry's rows, which all have its value divided by their number.
-            influence = influence / np.sqrt(self.copies)
+            influence = influence / np.sqrt(self.copies)  # a square a row, each with its share
         return influence_std_error(influence, self.cluster_codes)
 
     @property
@@ -270,6 +268,8 @@ def prepare(options: Options) -> Problem:
         copies, y = None, outcome(rows.frame, options.outcome)
         proportion = is_proportion(y)
     frame = rows.frame
+    if options.sample is not None:  # a server may draw other rows when it is asked again
+        options = replace(options, data=frame, sample=None)
     treated = both_arms(frame, options.treatment)
     given = covariate_columns(frame, covariates)
     score_design, names, said = given.design()

@@ -55,9 +55,10 @@ def read_grouped(options: Options, columns: Sequence[str | None]) -> Grouped | N
     rows give: the group stands as two entries, half its rows each, one standard deviation below
     and above its mean.
     """
-    keys = [c for c in columns if c is not None and c != options.outcome]
+    named = dict.fromkeys(c for c in columns if c is not None)
+    keys = [c for c in named if c != options.outcome]
     others = (options.weights, options.denominator, options.sample, *_checked_alone(options))
-    if options.may_sum == "never" or any(others) or options.outcome in keys:
+    if options.may_sum == "never" or any(others):
         return None
     with open_table(options.data) as table:
         if table is None or not set(keys) <= set(table.collect_schema().names()):

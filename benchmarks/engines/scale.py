@@ -2,7 +2,8 @@
 
     python benchmarks/engines/scale.py --out benchmarks/results/engines_scale.csv
 
-For each size the product is generated as Parquet (timed too, and removed afterwards). Each job
+For each size the product is generated as Parquet (timed too, and removed afterwards), and a panel
+of units by ten weeks. Each job
 runs in a process of its own, so that its peak memory is its own: first the GROUP BY that hands the
 job's columns over (count, sum and sum of squares by key), then the job itself, in turns; the
 faster of two runs counts, of either. Imports aren't timed.
@@ -30,12 +31,17 @@ JOBS = {
     "panel for synthetic control": ["workspace_id", "signup_week"],
     "synthetic control, with its estimate": ["workspace_id", "signup_week"],
     "routing": ["query_confidence"],
+    "routing, fuzzy": ["query_confidence", "routed_to_premium"],
+    "opt-in, by groups": ["engagement_tier", "signup_week", "opt_in_agent_mode"],
+    "opt-in, a million rows drawn": ["engagement_tier", "signup_week", "opt_in_agent_mode"],
+    "rollout by unit": ["who", "week", "first"],
 }
+PERIODS = 10  # of the panel by unit
 
 
 def job(name: str, path: str) -> Callable[[], Any]:
     """What is timed."""
-    from noholdout import did, rdd, synthetic_control
+    from noholdout import did, propensity, rdd, synthetic_control
 
     if name == "staged rollout":
         return lambda: did.estimate(
@@ -45,9 +51,20 @@ def job(name: str, path: str) -> Callable[[], Any]:
             first_treated="treatment_week",
             cluster="workspace_id",
         )
-    if name == "routing":
-        return lambda: rdd.estimate(
-            path, outcome=OUTCOME, running="query_confidence", cutoff=0.85, treated_side="below"
+    if name == "rollout by unit":
+        panel = {"outcome": OUTCOME, "time": "week", "first_treated": "first", "unit": "who"}
+        return lambda: did.estimate(path, **panel)
+    if name.startswith("routing"):
+        score = {"running": "query_confidence", "cutoff": 0.85, "treated_side": "below"}
+        received = {"treatment": "routed_to_premium"} if "fuzzy" in name else {}
+        return lambda: rdd.estimate(path, outcome=OUTCOME, **score, **received)
+    if name.startswith("opt-in"):
+        known = ["engagement_tier", "signup_week"]
+        how: dict[str, Any] = {"covariates": known, "folds": 1}
+        if "drawn" in name:
+            how = {"covariates": [*known, "query_confidence"], "sample": 1_000_000}
+        return lambda: propensity.estimate(
+            path, outcome=OUTCOME, treatment="opt_in_agent_mode", **how
         )
     columns: dict[str, Any] = {
         "outcome": OUTCOME,
@@ -128,6 +145,19 @@ def generated(n_rows: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def write_panel(n_rows: int, path: Path) -> None:
+    """A panel of units by ten weeks in three waves, in the units' order."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT i // {PERIODS} AS who, i % {PERIODS} AS week, CASE (i // {PERIODS}) % 4 "
+            "WHEN 0 THEN 3 WHEN 1 THEN 5 WHEN 2 THEN 7 END AS first, hash(i // "
+            f"{PERIODS}) % 1000 / 1000 + hash(i) % 1000 / 1000 AS {OUTCOME} "
+            f"FROM range({n_rows}) r(i)) TO '{path}'"
+        )
+
+
 def measured(n_rows: int, path: str, name: str) -> dict[str, Any]:
     """One row of the table."""
     plain, ours = [], []
@@ -164,9 +194,13 @@ def main() -> None:
             if not (folder / "users.parquet").exists():
                 table.append(generated(n_rows, folder))
                 print(table[-1], flush=True)
+            panel = folder / "panel.parquet"
+            write_panel(n_rows, panel)
             for name in JOBS:
-                table.append(measured(n_rows, str(folder / "users.parquet"), name))
+                data = panel if name == "rollout by unit" else folder / "users.parquet"
+                table.append(measured(n_rows, str(data), name))
                 print(table[-1], flush=True)
+            panel.unlink()
     frame = pd.DataFrame(table).round({"seconds": 2, "group_by_seconds": 3, "ratio": 2})
     frame = frame.round({"memory_mb": 0, "group_by_memory_mb": 0})
     frame.to_csv(asked.out, index=False)

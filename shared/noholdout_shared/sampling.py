@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -36,19 +37,28 @@ def sampled(
             f"sample is {sample}.", "It is a number of rows.", "Use 1000000, or leave it out."
         )
     if sources.is_location(data):
-        frame, n_rows = _of_location(data, wanted, sample, seed)
-        return frame, _said(len(frame), n_rows, seed)
+        drawn = _of_location(data, wanted, sample, seed)
+        return drawn.rows, _said(drawn, len(drawn.rows), seed)
     lazy = nw.from_native(data, pass_through=True)
     if isinstance(lazy, nw.LazyFrame):
         sources.require_columns(wanted, list(lazy.collect_schema().names()))
-        found, n_rows = _of_lazy(lazy, wanted, sample, seed)
-        frame = found if isinstance(found, pd.DataFrame) else select(found, wanted)
-        return frame, _said(len(frame), n_rows, seed)
+        drawn = _of_lazy(lazy, wanted, sample, seed)
+        frame = drawn.rows if isinstance(drawn.rows, pd.DataFrame) else select(drawn.rows, wanted)
+        return frame, _said(drawn, len(frame), seed)
     frame = select(data, wanted)
-    n_rows = len(frame)
-    if n_rows > sample:
-        frame = frame.iloc[picks(n_rows, sample, seed)].reset_index(drop=True)
-    return frame, _said(len(frame), n_rows, seed)
+    drawn = Drawn(frame, len(frame))
+    if len(frame) > sample:
+        frame = frame.iloc[picks(len(frame), sample, seed)].reset_index(drop=True)
+    return frame, _said(drawn, len(frame), seed)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Some rows of a table of ``n_rows``; ``seeded`` unless the server draws anew each time."""
+
+    rows: Any
+    n_rows: int
+    seeded: bool = True
 
 
 def picks(n_rows: int, sample: int, seed: int) -> np.ndarray:
@@ -57,9 +67,7 @@ def picks(n_rows: int, sample: int, seed: int) -> np.ndarray:
     return np.sort(chosen)
 
 
-def _of_location(
-    location: Any, wanted: list[str], sample: int, seed: int
-) -> tuple[pd.DataFrame, int]:
+def _of_location(location: Any, wanted: list[str], sample: int, seed: int) -> Drawn:
     with sources.opened(location) as table:
         sources.require_columns(wanted, list(table.columns))
         if "://" in str(location):
@@ -67,26 +75,26 @@ def _of_location(
         n_rows = int(table.count("*").fetchone()[0])
         listed = ", ".join(map(sources.quoted, wanted))
         if n_rows <= sample:
-            return table.project(listed).df(), n_rows
+            return Drawn(table.project(listed).df(), n_rows)
         numbered = table.project(f"{listed}, row_number() OVER () - 1 AS {NUMBER}")
         drawn = pd.DataFrame({NUMBER: picks(n_rows, sample, seed)})
         # One name a column: DuckDB finds the frame by that of the variable.
         query = f"SELECT {listed} FROM rows SEMI JOIN drawn USING ({NUMBER}) ORDER BY {NUMBER}"
         assert len(drawn) == sample
-        return numbered.query("rows", query).df(), n_rows
+        return Drawn(numbered.query("rows", query).df(), n_rows)
 
 
-def _of_lazy(table: Any, wanted: list[str], sample: int, seed: int) -> tuple[Any, int]:
+def _of_lazy(table: Any, wanted: list[str], sample: int, seed: int) -> Drawn:
     native = table.to_native()
     if table.implementation.is_polars():
         n_rows = int(table.select(nw.len()).collect().item())
         if n_rows <= sample:
-            return native, n_rows
+            return Drawn(native, n_rows)
         import polars
 
         drawn = polars.Series(picks(n_rows, sample, seed), dtype=polars.UInt32)
         kept = native.with_row_index(NUMBER).filter(polars.col(NUMBER).is_in(drawn.implode()))
-        return kept, n_rows
+        return Drawn(kept, n_rows)
     if type(native).__module__.startswith("ibis."):
         return _of_ibis(native.select(wanted), sample, seed)
     if table.implementation.is_pyspark():
@@ -94,7 +102,7 @@ def _of_lazy(table: Any, wanted: list[str], sample: int, seed: int) -> tuple[Any
         some = native.select(*(f"`{name}`" for name in wanted))
         if n_rows > sample:
             some = some.sample(fraction=sample / n_rows, seed=seed)
-        return some, n_rows
+        return Drawn(some, n_rows)
     raise DataError(
         f"A sample of a {type(native).__module__.partition('.')[0]} table can't be drawn.",
         "",
@@ -102,22 +110,26 @@ def _of_lazy(table: Any, wanted: list[str], sample: int, seed: int) -> tuple[Any
     )
 
 
-def _of_ibis(table: Any, sample: int, seed: int) -> tuple[pd.DataFrame, int]:
+def _of_ibis(table: Any, sample: int, seed: int) -> Drawn:
     n_rows = int(table.count().execute())
-    some = table if n_rows <= sample else table.sample(sample / n_rows, seed=seed)
-    return some.to_pandas(), n_rows
+    if n_rows <= sample:
+        return Drawn(table.to_pandas(), n_rows)
+    frame, seeded = sources.drawn_by_server(table, sample / n_rows, seed)
+    return Drawn(frame, n_rows, seeded)
 
 
-def _said(n_read: int, n_rows: int, seed: int) -> dict[str, Any]:
+def _said(drawn: Drawn, n_read: int, seed: int) -> dict[str, Any]:
     """Nothing when all rows were read.
 
     With ``n`` of ``N`` independent rows the standard error is ``sqrt(N / n)`` times that of all.
     """
+    n_rows = drawn.n_rows
     if n_read >= n_rows:
         return {}
+    how = f"seed {seed}" if drawn.seeded else "by the server, anew each time"
     added = 100 * (math.sqrt(n_rows / max(n_read, 1)) - 1)
     text = (
-        f"{n_read:,} of {n_rows:,} rows, drawn at random (seed {seed}); sampling adds {added:.0f}% "
-        "to the standard error (less where rows move together in clusters)"
+        f"{n_read:,} of {n_rows:,} rows, drawn at random ({how}); sampling adds {added:.0f}% to "
+        "the standard error (less where rows move together in clusters)"
     )
     return {"sample": text}

@@ -81,9 +81,9 @@ def sample_location(
     if "://" in str(location):
         with _table(str(location)) as table:
             n_rows = int(table.count().execute())
-            share = limit / max(n_rows, 1)
-            some = table if share >= 1 else table.sample(share, seed=seed)
-            return some.to_pandas(), n_rows
+            if n_rows <= limit:
+                return table.to_pandas(), n_rows
+            return drawn_by_server(table, limit / n_rows, seed)[0], n_rows
     with opened(location) as relation:
         n_rows = int(relation.count("*").fetchone()[0])
         if n_rows <= limit:
@@ -92,6 +92,16 @@ def sample_location(
             "rows", f"from rows using sample reservoir({limit} rows) repeatable ({seed})"
         )
         return some.df(), n_rows
+
+
+def drawn_by_server(table: Any, share: float, seed: int) -> tuple[pd.DataFrame, bool]:
+    """Each row of an Ibis table with that chance, and whether the seed was taken."""
+    from ibis.common.exceptions import UnsupportedOperationError
+
+    try:
+        return table.sample(share, seed=seed).to_pandas(), True
+    except UnsupportedOperationError:  # PostgreSQL, for one, draws anew each time
+        return table.sample(share).to_pandas(), False
 
 
 @contextmanager

@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from method_cases import METHODS, Case, case, front_function
+from noholdout_did import panel_sums
+from noholdout_did.kernels import moments
+from noholdout_propensity import pushdown
 from noholdout_shared import engine
 
 pytestmark = pytest.mark.engines
@@ -20,6 +23,16 @@ SUMMED = {"did by user", "synthetic_control", "rdd"}
 
 def example(name: str) -> Case:
     """A method's example; ``did by user``: each user seen once, as the engine can sum them."""
+    if name == "did by unit":
+        return case("did").changed(cluster=None)
+    if name == "propensity by groups":
+        found = case("propensity")
+        known = ["engagement_tier", "signup_week"]
+        return found.changed(covariates=known, estimator="ipw")
+    if name == "rdd, fuzzy":
+        found = case("rdd")
+        got = found.frame["routed_to_premium"].where(found.frame.index % 9 > 0, 1)
+        return found.changed(found.frame.assign(got=got), treatment="got")
     if name != "did by user":
         return case(name)
     users = case("propensity").frame
@@ -113,6 +126,43 @@ def test_every_source_gives_the_answer_of_the_frame(
     assert [c.name for c in found.checks] == [c.name for c in expected.checks]
     for mine, theirs in zip(found.checks, expected.checks, strict=True):
         assert mine.statistic == pytest.approx(theirs.statistic, rel=1e-6, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "lazy polars", *SERVERS])
+@pytest.mark.parametrize("method", ["did by unit", "propensity by groups", "rdd, fuzzy"])
+def test_engines_sum_what_is_enough_for_the_answer(
+    method: str,
+    kind: str,
+    place: Callable[[str, str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for many in (panel_sums, moments):
+        monkeypatch.setattr(many, "KEEP_FEATURES", 10)
+    monkeypatch.setattr(pushdown, "REPEATED", 1.0)
+    chosen = example(method)
+    expected = chosen.run()
+    source = place(method, kind)
+    monkeypatch.setattr(engine, "WHOLE_BELOW", 0)
+    found = front_function(chosen.method)(source, **chosen.arguments)
+    assert "summed_by_engine" in found.settings
+    for name in ("estimate", "std_error", "conf_low", "conf_high", "p_value"):
+        wanted = getattr(expected, name)
+        assert getattr(found, name) == pytest.approx(wanted, rel=1e-9, abs=1e-12, nan_ok=True)
+    for name in ("n_obs", "n_treated", "n_control", "n_clusters", "verdict", "estimand"):
+        assert getattr(found, name) == getattr(expected, name)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_servers_draw_a_sample(kind: str, place: Callable[[str, str], Any]) -> None:
+    chosen = example("propensity")
+    n = len(chosen.frame)
+    found = front_function("propensity")(
+        place("propensity", kind), **{**chosen.arguments, "sample": n // 2}
+    )
+    assert n / 2 * 0.85 < found.n_obs < n / 2 * 1.15
+    assert f"{found.n_obs:,} of {n:,} rows, drawn at random" in found.settings["sample"]
+    expected = chosen.run()
+    assert found.std_error / expected.std_error == pytest.approx(2**0.5, rel=0.15)
 
 
 def test_data_larger_than_the_memory_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
