@@ -64,10 +64,26 @@ def test_an_outcome_that_never_varies_near_the_cutoff(frame: pd.DataFrame) -> No
         estimate(frame, **RULE)
 
 
-def test_a_rare_outcome_has_an_answer(frame: pd.DataFrame) -> None:
-    frame["y"] = (np.arange(1200) % 60 == 0).astype(int)
-    found = estimate(frame, **RULE)
-    assert 0 < found.std_error < 0.1
+@pytest.mark.parametrize(
+    ("left", "right", "status"), [(6, 6, "pass"), (6, 2, "caution"), (4, 0, "fail")]
+)
+def test_few_rows_with_a_rare_outcome(
+    frame: pd.DataFrame, left: int, right: int, status: str
+) -> None:
+    frame = frame.sort_values("score", ignore_index=True)
+    cut = int((frame["score"] < 0.5).sum())
+    frame["y"] = 0
+    frame.loc[cut - 5 * np.arange(1, left + 1), "y"] = 1
+    frame.loc[cut + 5 * np.arange(right), "y"] = 1
+    found = estimate(frame, bandwidth=0.2, **RULE)
+    check = found.check("rare_outcome")
+    assert check.status == status
+    assert f"{left} rows below and {right} above the cutoff have a y other than 0" in check.message
+
+
+def test_a_common_outcome_needs_no_such_check(frame: pd.DataFrame) -> None:
+    names = [check.name for check in estimate(frame, **RULE).checks]
+    assert "rare_outcome" not in names
 
 
 def test_a_covariate_that_is_the_outcome(frame: pd.DataFrame) -> None:

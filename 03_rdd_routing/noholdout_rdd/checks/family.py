@@ -47,6 +47,9 @@ def run_checks(
                 )
             )
     fixed = [scores.distinct_scores(data, effect), scores.rounded_scores(data, effect)]
+    rare = scores.rare_outcome(data, effect)
+    if rare is not None:
+        fixed.append(rare)
     if data.n_clusters is not None:
         fixed.append(scores.clusters(data, effect))
     if data.treatment is not None:
