@@ -141,6 +141,21 @@ def test_refusals_count_rows(
         estimate(tmp_path / "rows.parquet", outcome="cost_usd", **CALL, estimator="ipw")
 
 
+def test_dropped_rows_are_counted_as_in_memory(users: pd.DataFrame, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    gaps = users.assign(
+        tenth=users["tenth"].where(rng.random(len(users)) > 0.1),
+        cost_usd=users["cost_usd"].where(rng.random(len(users)) > 0.05),
+        opt_in_agent_mode=users["opt_in_agent_mode"].astype(bool),
+    )
+    gaps.to_parquet(tmp_path / "rows.parquet")
+    asked = {"outcome": "cost_usd", **CALL, "folds": 1, "missing": "drop"}
+    rows, summed = estimate(gaps, **asked), estimate(tmp_path / "rows.parquet", **asked)
+    assert summed.settings["rows_dropped_missing"] == rows.settings["rows_dropped_missing"] > 800
+    assert summed.n_obs == rows.n_obs
+    assert summed.std_error == pytest.approx(rows.std_error, rel=1e-9)
+
+
 def test_effective_rows_by_hand() -> None:
     # Weights 1, 1, 1, 3: (6)^2 / (1 + 1 + 1 + 9) = 3; the three equal ones as one entry of 3.
     rows = effective_size(np.array([1.0, 1.0, 1.0, 3.0]))
