@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.errors import DataError
 from noholdout_shared.input import codes
 
 FEW = 10_000  # numbers within such a range are counted, not hashed
+ROUNDING = 1e-9  # of the periods' spacing: nearer numbers differ by rounding alone
 CODE = np.int32  # of periods and launches; a product of two stays within it below FEW
 
 
@@ -36,12 +38,43 @@ def counted(values: pd.Series) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def period_codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the periods in order, and their labels, as :func:`noholdout_shared.input.codes`."""
+    """Codes of the periods in order, and their labels, as :func:`noholdout_shared.input.codes`.
+
+    Raises
+    ------
+    DataError
+        Infinite times, or times that differ by rounding alone.
+    """
     found = counted(frame[column])
     if found is None:
         coded, labels = codes(frame, column)
+        if labels.dtype.kind == "f":
+            _refuse_unordered(frame[column].to_numpy(), labels, column)
         return (coded.astype(CODE) if len(labels) < FEW else coded), labels
     return found
+
+
+def _refuse_unordered(values: np.ndarray, labels: np.ndarray, column: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            f"Time column {column!r} is infinite in {int(infinite.sum()):,} rows (the first is row "
+            f"{int(np.flatnonzero(infinite)[0]) + 1}).",
+            "Such a row belongs to no period.",
+            "Remove these rows or give them their time.",
+        )
+    spacing = np.diff(labels)
+    if len(spacing) == 0:
+        return
+    close = np.flatnonzero(spacing <= ROUNDING * np.median(spacing))
+    if len(close):
+        one, other = labels[close[0]], labels[close[0] + 1]
+        raise DataError(
+            f"Time column {column!r} holds periods that differ by rounding alone ({one!r} and "
+            f"{other!r}).",
+            "They would count as two periods.",
+            "Round the column, or number the periods 0, 1, 2, ...",
+        )
 
 
 def distinct(values: pd.Series) -> tuple[np.ndarray, pd.Series]:
@@ -51,3 +84,20 @@ def distinct(values: pd.Series) -> tuple[np.ndarray, pd.Series]:
         coded, unique = pd.factorize(values, use_na_sentinel=True)
         return coded, pd.Series(unique)
     return found[0], pd.Series(found[1])
+
+
+def plain_codes(values: pd.Series) -> np.ndarray:
+    """Codes 0 to G-1, in the values' order where they have one.
+
+    The bootstrap's multipliers go by code: a sorted one doesn't depend on the order of rows.
+    """
+    if values.dtype.kind in "iu":
+        # Whole numbers that leave no gaps are codes already, but for where they start.
+        plain = values.to_numpy(dtype=np.int64)
+        shifted = plain - plain.min()
+        if shifted.max() < len(plain) and (np.bincount(shifted) > 0).all():
+            return shifted
+    try:
+        return pd.factorize(values, sort=True)[0].astype(np.int64)
+    except TypeError:
+        return pd.factorize(values)[0].astype(np.int64)

@@ -83,7 +83,7 @@ def effects(rollout: Rollout, options: Options) -> Effects:
 
 def leads_of(data: Moments, cells: Cells) -> Leads:
     post = cells.take(cells.period >= data.launch[cells.cohort])
-    return lead_cells(post, data.launch, data.shares)
+    return lead_cells(post, data)
 
 
 def require_two_groups(rollout: Rollout, data: Moments) -> None:
@@ -172,7 +172,7 @@ def _adjusted(
         )
     cells_kept = cells.take(keep)
     lead_keep = usable[k:] & np.isin(leads.cells.cohort, cells_kept.cohort)
-    data = with_influences(data, entities, found.psi)
+    data = with_influences(data, entities, found)
     kept_leads = Leads(leads.cells.take(lead_keep), leads.lag[lead_keep], leads.share[lead_keep])
     return Effects(
         data=data,
@@ -192,23 +192,31 @@ def _adjusted(
 def _entities(rollout: Rollout, data: Moments) -> Entities:
     assert rollout.covariates is not None
     n, n_periods = len(rollout.y), rollout.n_periods
-    x = np.column_stack([np.ones(n), rollout.covariates])
+    # No answer depends on a covariate's origin or unit, but the solvers' accuracy does.
+    centred = rollout.covariates - rollout.covariates.mean(axis=0)
+    scale = centred.std(axis=0)
+    x = np.column_stack([np.ones(n), centred / np.where(scale > 0, scale, 1.0)])
     w = np.ones(n) if rollout.weights is None else rollout.weights
-    cohort = np.searchsorted(data.launch, rollout.launch)
+    cohort = data.cohort_of(rollout.launch)
     unit = rollout.unit
     if unit is None or n != (int(unit.max()) + 1) * n_periods:
         return Entities(rollout.y, x, w, cohort, rollout.cluster, rollout.period, False)
-    order = np.lexsort((rollout.period, unit))
+    y, cluster = rollout.y, rollout.cluster
+    cell = unit * n_periods + rollout.period
+    if not (cell[1:] > cell[:-1]).all():
+        order = np.empty(n, dtype=np.int64)
+        order[cell] = np.arange(n)
+        y, x, w, cohort = y[order], x[order], w[order], cohort[order]
+        cluster = None if cluster is None else cluster[order]
     shape = (n // n_periods, n_periods)
-    panel_x = x[order].reshape(*shape, -1)
+    panel_x = x.reshape(*shape, -1)
     constant = bool((panel_x == panel_x[:, :1]).all())
-    first = order[::n_periods]
     return Entities(
-        y=rollout.y[order].reshape(shape),
+        y=y.reshape(shape),
         x=panel_x[:, :1] if constant else panel_x,
-        weight=w[order].reshape(shape).mean(axis=1),
-        cohort=cohort[first],
-        cluster=None if rollout.cluster is None else rollout.cluster[first],
+        weight=w.reshape(shape).mean(axis=1),
+        cohort=cohort[::n_periods],
+        cluster=None if cluster is None else cluster[::n_periods],
         period=None,
         constant_x=constant,
     )

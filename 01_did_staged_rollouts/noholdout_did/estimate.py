@@ -14,8 +14,8 @@ from noholdout_did.kernels.adjusted import Adjust
 from noholdout_did.kernels.aggregate import AggregateName
 from noholdout_did.kernels.group_time import BasePeriod, ControlGroup
 from noholdout_did.options import Estimator, Inference, check_options
+from noholdout_did.reading import Columns, read_rollout
 from noholdout_did.result import DidEstimate
-from noholdout_did.rollout import read_rollout
 from noholdout_did.rollout_log import LogRequest, TreatedBy, Unlisted
 
 
@@ -172,8 +172,8 @@ def estimate(
             "Name --covariates, or leave --adjust out.",
         )
     log = _log_request(rollout_log, flag, treated_by, ramp_threshold, unlisted)
-    rollout = read_rollout(
-        data,
+    means = estimator in ("group-time", "two-by-two")
+    named = Columns(
         outcome=outcome,
         time=time,
         first_treated=first_treated,
@@ -186,9 +186,10 @@ def estimate(
         composition=tuple(composition or ()),
         cell_mean=cell_mean,
         missing=missing,
-        averages=estimator in ("group-time", "two-by-two"),
-        by_unit=estimator in ("group-time", "two-by-two") and inference != "randomization",
+        averages=means,
+        by_unit=means and inference != "randomization",
     )
+    rollout = read_rollout(data, named)
     both = sorted(set(composition or ()) & set(covariates or ()))
     if both:
         raise DataError(

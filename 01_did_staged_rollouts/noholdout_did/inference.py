@@ -159,7 +159,8 @@ def studentised_draws(
     if data.features is None:
         total = covariance_parts(data, parameters, errors).sum(axis=0)
         values, vectors = np.linalg.eigh(total)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        # The symmetric root doesn't depend on the signs of the eigenvectors.
+        root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
         with np.errstate(invalid="ignore", divide="ignore"):
             scaled = root / np.sqrt(np.diag(total))[:, None]
         return rng.standard_normal((draws, len(total))) @ scaled.T

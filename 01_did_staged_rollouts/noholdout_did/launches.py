@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
 
-from noholdout_did.coding import CODE, FEW, distinct
+from noholdout_did.coding import CODE, FEW, ROUNDING, distinct
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,32 @@ def _among_numbers(
     plain = numbers.to_numpy(dtype=float)
     infinite = np.isinf(plain)
     zero = (plain == 0) & (periods[0] > 0)
-    index, reason = _place(plain, periods.astype(float))
+    _refuse_negative(plain, periods, column, time)
+    index, reason = _place(_snapped(plain, periods.astype(float)), periods.astype(float))
     index = np.where(infinite | zero, len(periods), index)
     return index, np.where(infinite, 2, np.where(zero, 3, reason))
+
+
+def _refuse_negative(values: np.ndarray, periods: np.ndarray, column: str, time: str) -> None:
+    """-1 often stands for never, and would be read as treated from the start."""
+    negative = values[(values < 0) & np.isfinite(values)]
+    if len(negative) == 0 or periods[0] < 0:
+        return
+    raise DataError(
+        f"Column {column!r} holds {negative[0]:g}, but {time!r} is never below 0.",
+        "It could mean never treated, or treated before the data begin; the answer differs.",
+        f"Leave {column!r} empty for never treated; for units treated from the start write the "
+        f"first period, {periods[0]}.",
+    )
+
+
+def _snapped(values: np.ndarray, periods: np.ndarray) -> np.ndarray:
+    """Values that differ from a period by rounding alone become that period."""
+    if len(periods) < 2:
+        return values
+    near = np.searchsorted((periods[1:] + periods[:-1]) / 2, values)
+    spacing = float(np.diff(periods).min())
+    return np.where(np.abs(values - periods[near]) <= ROUNDING * spacing, periods[near], values)
 
 
 def _among_dates(
@@ -122,7 +145,8 @@ def _among_dates(
     dates = pd.to_datetime(values, errors="coerce")
     if dates.isna().any():
         raise _mismatch(values[dates.isna()], column, time, "dates")
-    return _place(dates.to_numpy().astype("datetime64[ns]"), periods.astype("datetime64[ns]"))
+    # Nanoseconds end in 2262, and 9999-12-31 often stands for never.
+    return _place(dates.to_numpy().astype("datetime64[us]"), periods.astype("datetime64[us]"))
 
 
 def _among_texts(

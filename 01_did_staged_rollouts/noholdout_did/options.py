@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice, check_level, resolve_replicates
+from noholdout_shared.input import check_choice, check_level, check_seed, resolve_replicates
 
 from noholdout_did.kernels.adjusted import Adjust
 from noholdout_did.kernels.aggregate import AggregateName
@@ -83,6 +83,7 @@ def check_options(
     ):
         check_choice(name, value, choices)
     check_level(conf_level)
+    check_seed(seed)
     if isinstance(anticipation, bool) or not isinstance(anticipation, int) or anticipation < 0:
         raise DataError(
             f"anticipation is {anticipation!r}.",

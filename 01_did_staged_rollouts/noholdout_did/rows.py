@@ -28,7 +28,7 @@ def fixed_effects(rollout: Rollout, data: Moments) -> tuple[np.ndarray, str]:
         return rollout.unit, "unit and period"
     if rollout.cluster is not None and data.nested:
         return rollout.cluster, "cluster and period"
-    return np.searchsorted(data.launch, rollout.launch), "wave and period"
+    return data.cohort_of(rollout.launch), "wave and period"
 
 
 def row_weights(rollout: Rollout) -> np.ndarray:
@@ -41,7 +41,7 @@ def row_parameters(
     rollout: Rollout, data: Moments, value: np.ndarray, psi: np.ndarray
 ) -> tuple[Moments, Linear]:
     """Parameters from rows' influences, shape ``(n, K)``, summed within clusters."""
-    cohort = np.searchsorted(data.launch, rollout.launch)
+    cohort = data.cohort_of(rollout.launch)
     if rollout.cluster is None:
         summed, by_cluster = psi, cohort
     else:
@@ -67,7 +67,7 @@ def group_time_rows(
     cells, _ = identified_cells(mine, options)
     att = contrasts(mine, cells)
     overall, _ = aggregate(mine, att, cells, options.aggregate, options.balance)
-    cohort = np.searchsorted(mine.launch, rollout.launch)
+    cohort = mine.cohort_of(rollout.launch)
     maps = overall.linear.maps[:, :, 0]
     weight = row_weights(rollout)
     residual = weight * (y - mine.mean[cohort, rollout.period])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_did import estimate
-from noholdout_did.kernels.adjusted import adjusted_gap, logit
+from noholdout_did.kernels.adjusted import Side, adjusted_gap, logit
 from noholdout_shared.errors import DataError, DesignError
 
 ARGS = {"outcome": "y", "time": "t", "first_treated": "g"}
@@ -78,6 +78,12 @@ def test_standard_errors_on_cross_sections_against_the_spread(adjust: str) -> No
     assert np.mean([f.estimate for f in found]) == pytest.approx(1, abs=4 * spread / 40**0.5)
 
 
+def sides(y: np.ndarray, d: np.ndarray, x: np.ndarray, w: np.ndarray) -> tuple[Side, Side]:
+    """The treated and the controls of 0/1 treatment ``d``."""
+    one, nil = (Side(y[d == v], x[d == v], w[d == v]) for v in (1, 0))
+    return one, nil
+
+
 def test_doubly_robust_survives_one_wrong_model() -> None:
     rng = np.random.default_rng(3)
     n = 40_000
@@ -85,7 +91,8 @@ def test_doubly_robust_survives_one_wrong_model() -> None:
     d = (rng.random(n) < 1 / (1 + np.exp(-x))).astype(float)
     y = (d + np.exp(x) + rng.normal(0, 1, n))[:, None]  # the outcome isn't linear in x
     design = np.column_stack([np.ones(n), x])
-    gaps = {how: adjusted_gap(y, d, design, np.ones(n), how) for how in ADJUST}
+    treated, control = sides(y, d, design, np.ones(n))
+    gaps = {how: adjusted_gap(treated, control, how) for how in ADJUST}
     error = {how: gap.value[0] - 1 for how, gap in gaps.items()}
     assert abs(error["regression"]) > 0.3
     assert abs(error["dr"]) < 0.1 and abs(error["ipw"]) < 0.15
@@ -111,9 +118,23 @@ def test_logit_against_statsmodels() -> None:
     d = (rng.random(500) < 0.4).astype(float)
     w = rng.integers(1, 4, 500).astype(float)
     theirs = sm.GLM(d, x, family=sm.families.Binomial(), freq_weights=w).fit(tol=1e-14)
-    ours = logit(x, d, w)
+    ours = logit(*sides(np.zeros((500, 1)), d, x, w))
     assert ours is not None
-    np.testing.assert_allclose(ours.p, theirs.fittedvalues, rtol=1e-8)
+    np.testing.assert_allclose(ours.treated, theirs.fittedvalues[d == 1], rtol=1e-8)
+    np.testing.assert_allclose(ours.control, theirs.fittedvalues[d == 0], rtol=1e-8)
+    # With frequency weights the inverse of the information is the coefficients' covariance.
+    np.testing.assert_allclose(ours.bread, theirs.cov_params(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", ADJUST)
+def test_a_covariates_origin_and_unit_change_nothing(how: str) -> None:
+    data = drifting_by_x(7, 300)
+    plain = estimate(data, **ARGS, unit="unit", covariates=["x"], adjust=how)
+    for origin, unit in ((1e6, 1.0), (0.0, 1e9), (-1e9, 1e3)):
+        moved = data.assign(x=origin + unit * data["x"])
+        found = estimate(moved, **ARGS, unit="unit", covariates=["x"], adjust=how)
+        assert found.estimate == pytest.approx(plain.estimate, rel=1e-6)
+        assert found.std_error == pytest.approx(plain.std_error, rel=1e-6)
 
 
 def test_no_overlap_is_refused_and_options_are_not_ignored() -> None:

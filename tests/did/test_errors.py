@@ -69,3 +69,34 @@ def test_options_are_checked_and_never_ignored() -> None:
     refuse(DataError, "anticipation is -1", DATA, anticipation=-1)
     refuse(DataError, "conf_level", DATA, conf_level=95)
     refuse(DataError, "no unit was named", DATA, unit=None, cell_mean=True)
+
+
+def test_times_that_differ_by_rounding_alone() -> None:
+    plain = estimate(DATA, **ARGS)
+    # 0.1 + 0.1 + 0.1 is not 0.3: the launch would fall a period late.
+    summed = DATA["t"].map(lambda k: sum([0.1] * int(k)))
+    assert (summed != DATA["t"] / 10).any()
+    found = estimate(DATA.assign(t=summed, g=DATA["g"] / 10), **ARGS)
+    assert found.estimate == plain.estimate
+    mixed = np.where(DATA["unit"] % 2 == 0, summed, DATA["t"] / 10)
+    refuse(DataError, "differ by rounding alone", DATA.assign(t=mixed, g=DATA["g"] / 10))
+
+
+def test_times_and_launches_that_could_mean_anything() -> None:
+    endless = DATA["t"].astype(float).where(DATA.index != 3, np.inf)
+    refuse(DataError, "infinite in 1 rows .*row 4", DATA.assign(t=endless))
+    refuse(DataError, "holds -1, but 't' is never below 0", DATA.assign(g=DATA["g"].fillna(-1)))
+    # Times that count from the launch may be negative themselves.
+    shifted = estimate(DATA.assign(t=DATA["t"] - 10, g=DATA["g"] - 10), **ARGS)
+    assert shifted.estimate == estimate(DATA, **ARGS).estimate
+    refuse(DataError, "seed", DATA, seed=-1)
+
+
+def test_a_far_date_is_never_treated() -> None:
+    day = pd.Timestamp("2024-01-01")
+    dated = DATA.assign(t=(day + pd.to_timedelta(DATA["t"], "D")).astype("datetime64[us]"))
+    launch = (day + pd.to_timedelta(DATA["g"], "D")).astype("datetime64[us]")
+    never = pd.Series(np.datetime64("9999-12-31", "us"), index=DATA.index)
+    found = estimate(dated.assign(g=launch.fillna(never)), **ARGS)
+    assert found.settings["units_never_after_last_period"] > 0
+    assert found.estimate == pytest.approx(estimate(DATA, **ARGS).estimate, abs=1e-12)

@@ -113,7 +113,7 @@ def two_by_two(
     head = headline(data, effect, errors, rollout, options)
     cells = _window_cells(data, view)
     post = cells.take(view.after[cells.period])
-    leads = lead_cells(post, data.launch, data.shares)
+    leads = lead_cells(post, data)
     periods = np.arange(data.n_periods)
     context = check.Context(
         estimate=head.estimate,

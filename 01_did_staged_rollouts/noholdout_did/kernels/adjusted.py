@@ -20,6 +20,25 @@ NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
+class Side:
+    """The treated or the controls of one comparison.
+
+    Parameters
+    ----------
+    y
+        Outcomes (changes, for a panel), shape ``(n, M)``.
+    x
+        Covariates with a constant first, shape ``(n, k)``.
+    w
+        Sampling weights, shape ``(n,)``.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    w: np.ndarray
+
+
+@dataclass(frozen=True)
 class Gap:
     """Adjusted mean differences of M outcomes.
 
@@ -27,15 +46,17 @@ class Gap:
     ----------
     value
         Shape ``(M,)``.
-    psi
-        Influences, shape ``(n, M)``: the error of ``value`` is about their sum.
+    psi_treated, psi_control
+        Influences of each side's entities, shape ``(n, M)``: the error of ``value`` is about the
+        sum of both.
     effective_controls
         Kish's effective number of controls under the weights used; the number of controls for
         regression.
     """
 
     value: np.ndarray
-    psi: np.ndarray
+    psi_treated: np.ndarray
+    psi_control: np.ndarray
     effective_controls: float
 
 
@@ -45,84 +66,84 @@ class Score:
 
     Parameters
     ----------
-    p
-        Shape ``(n,)``.
-    influence
-        Influence of the coefficients, shape ``(n, k)``: their error is about its sum.
+    treated, control
+        Fitted probabilities of each side, shape ``(n,)``.
+    bread
+        Inverse of the information, shape ``(k, k)``: the coefficients' error is about ``bread``
+        times the sum of w (treated - p) x.
     """
 
-    p: np.ndarray
-    influence: np.ndarray
+    treated: np.ndarray
+    control: np.ndarray
+    bread: np.ndarray
 
 
-def adjusted_gap(
-    y: np.ndarray, treated: np.ndarray, x: np.ndarray, w: np.ndarray, how: Adjust
-) -> Gap | None:
-    """The gap of each outcome column, or ``None`` without overlap.
-
-    Parameters
-    ----------
-    y
-        Outcomes (changes, for a panel), shape ``(n, M)``.
-    treated
-        0/1, shape ``(n,)``.
-    x
-        Covariates with a constant first, shape ``(n, k)``.
-    w
-        Sampling weights, shape ``(n,)``.
-    """
-    w1, w0 = w * treated, w * (1 - treated)
-    residual = y
-    slopes: np.ndarray | None = None
+def adjusted_gap(treated: Side, control: Side, how: Adjust) -> Gap | None:
+    """The gap of each outcome column, or ``None`` without overlap."""
+    left_1, left_0 = treated.y, control.y
+    bread: np.ndarray | None = None
     if how != "ipw":
-        gram = x.T @ (w0[:, None] * x)
-        if np.linalg.matrix_rank(gram, hermitian=True) < x.shape[1]:
+        weighted = control.w[:, None] * control.x
+        gram = control.x.T @ weighted
+        if np.linalg.matrix_rank(gram, hermitian=True) < len(gram):
             return None
         bread = np.linalg.inv(gram)
-        residual = y - x @ (bread @ (x.T @ (w0[:, None] * y)))
-        slopes = bread
-    mean_1 = w1 @ residual / w1.sum()
-    psi = w1[:, None] * (residual - mean_1) / w1.sum()
-    reach = w1 @ x / w1.sum()  # how the treated mean moves with the regression's coefficients
+        slopes = bread @ (weighted.T @ control.y)
+        left_1, left_0 = treated.y - treated.x @ slopes, control.y - control.x @ slopes
+    share_1 = treated.w / treated.w.sum()
+    mean_1 = share_1 @ left_1
+    reach = share_1 @ treated.x  # how the treated mean moves with the regression's coefficients
     if how == "regression":
-        assert slopes is not None
-        psi -= (w0 * (x @ (slopes @ reach)))[:, None] * residual
-        return Gap(mean_1, psi, _effective(w0))
-    score = logit(x, treated, w)
-    if score is None or score.p[treated == 0].max() > SCORE_MAX:
+        assert bread is not None
+        psi_1 = share_1[:, None] * (left_1 - mean_1)
+        psi_0 = -(control.w * (control.x @ (bread @ reach)))[:, None] * left_0
+        return Gap(mean_1, psi_1, psi_0, _effective(control.w))
+    score = logit(treated, control)
+    if score is None or score.control.max() > SCORE_MAX:
         return None
-    odds = w0 * score.p / (1 - score.p)
-    mean_0 = odds @ residual / odds.sum()
-    psi -= odds[:, None] * (residual - mean_0) / odds.sum()
+    odds = control.w * score.control / (1 - score.control)
+    share_0 = odds / odds.sum()
+    mean_0 = share_0 @ left_0
+    by_odds = share_0[:, None] * control.x
     # d mean_0 / d score coefficients: the odds move by themselves times x.
-    by_score = x.T @ (odds[:, None] * (residual - mean_0)) / odds.sum()
-    psi -= score.influence @ by_score
-    if slopes is not None:
-        psi -= (w0 * (x @ (slopes @ (reach - odds @ x / odds.sum()))))[:, None] * residual
-    return Gap(mean_1 - mean_0, psi, _effective(odds))
+    moved = by_odds.T @ left_0 - by_odds.sum(axis=0)[:, None] * mean_0
+    toward = score.bread @ moved
+    pull_1 = (treated.w * (1 - score.treated))[:, None] * treated.x
+    psi_1 = share_1[:, None] * (left_1 - mean_1) - pull_1 @ toward
+    if bread is None:
+        fitted = np.zeros(len(share_0))
+    else:
+        fitted = control.w * (control.x @ (bread @ (reach - by_odds.sum(axis=0))))
+    pull_0 = (control.w * score.control)[:, None] * control.x
+    psi_0 = pull_0 @ toward - share_0[:, None] * (left_0 - mean_0) - fitted[:, None] * left_0
+    return Gap(mean_1 - mean_0, psi_1, psi_0, _effective(odds))
 
 
 def _effective(weights: np.ndarray) -> float:
     return float(weights.sum() ** 2 / (weights @ weights))
 
 
-def logit(x: np.ndarray, treated: np.ndarray, w: np.ndarray) -> Score | None:
+def logit(treated: Side, control: Side) -> Score | None:
     """Weighted maximum likelihood by Newton's method; ``None`` when it runs to infinity."""
+    n_1 = len(treated.w)
+    x, w = np.concatenate([treated.x, control.x]), np.concatenate([treated.w, control.w])
     scale = np.abs(x).max(axis=0)
     z = x / scale
+    one = np.zeros(len(w))
+    one[:n_1] = 1.0
     beta = np.zeros(z.shape[1])
     for _ in range(NEWTON_STEPS):
         p = special.expit(z @ beta)
         hessian = z.T @ ((w * p * (1 - p))[:, None] * z)
         if np.linalg.cond(hessian) > 1e12:
             return None
-        step = np.linalg.solve(hessian, z.T @ (w * (treated - p)))
+        step = np.linalg.solve(hessian, z.T @ (w * (one - p)))
         beta = beta + step
         if np.abs(step).max() < 1e-10:
             p = special.expit(z @ beta)
             hessian = z.T @ ((w * p * (1 - p))[:, None] * z)
-            score = (w * (treated - p))[:, None] * z
-            return Score(p, score @ np.linalg.inv(hessian) / scale)
+            bread = np.linalg.inv(hessian) / np.outer(scale, scale)
+            return Score(p[:n_1], p[n_1:], bread)
         if np.abs(beta).max() > 1e4:
             return None
     return None

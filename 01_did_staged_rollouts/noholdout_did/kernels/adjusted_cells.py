@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from noholdout_did.kernels.adjusted import Adjust, Gap, adjusted_gap
+from noholdout_did.kernels.adjusted import Adjust, Gap, Side, adjusted_gap
 from noholdout_did.kernels.group_time import Cells, Linear
 from noholdout_did.kernels.moments import KEEP_FEATURES, Moments
 
@@ -42,11 +42,29 @@ class Entities:
 
 @dataclass(frozen=True)
 class Adjusted:
-    """Values and influences of K cells; a cell without overlap is ``nan``."""
+    """Values and influences of K cells; a cell without overlap is ``nan``.
+
+    Parameters
+    ----------
+    value, effective_controls
+        Shape ``(K,)``.
+    rows
+        Entities of each cohort.
+    columns
+        Cells that compare each cohort, as treated or as control; elsewhere it has no influence.
+    psi
+        Influences on these, one ``(n_c, K_c)`` array a cohort.
+    """
 
     value: np.ndarray
-    psi: np.ndarray
     effective_controls: np.ndarray
+    rows: tuple[np.ndarray, ...]
+    columns: tuple[np.ndarray, ...]
+    psi: tuple[np.ndarray, ...]
+
+    def block(self, cohort: int, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cohort's influences, and the columns there of the given cells."""
+        return self.psi[cohort], np.searchsorted(self.columns[cohort], cells)
 
 
 def adjusted_cells(entities: Entities, cells: Cells, how: Adjust) -> Adjusted:
@@ -56,8 +74,13 @@ def adjusted_cells(entities: Entities, cells: Cells, how: Adjust) -> Adjusted:
     cross-sections, the gap in the period minus the gap in the base period, each at its own rows'
     covariates; this needs a cohort's covariates to keep their distribution.
     """
-    k = len(cells)
-    out = Adjusted(np.full(k, np.nan), np.zeros((len(entities.weight), k)), np.full(k, np.nan))
+    k, n_cohorts = len(cells), cells.control.shape[1]
+    rows = tuple(np.flatnonzero(entities.cohort == c) for c in range(n_cohorts))
+    columns = tuple(
+        np.flatnonzero((cells.cohort == c) | cells.control[:, c]) for c in range(n_cohorts)
+    )
+    psi = tuple(np.zeros((len(r), len(c))) for r, c in zip(rows, columns, strict=True))
+    out = Adjusted(np.full(k, np.nan), np.full(k, np.nan), rows, columns, psi)
     if entities.period is None:
         _panel(entities, cells, how, out)
     else:
@@ -72,22 +95,44 @@ def _panel(entities: Entities, cells: Cells, how: Adjust, out: Adjusted) -> None
     for i in np.unique(group):
         mine = np.flatnonzero(group == i)
         first = mine[0]
-        inside = cells.control[first][entities.cohort] | (entities.cohort == cells.cohort[first])
-        rows = np.flatnonzero(inside)
-        treated = (entities.cohort[rows] == cells.cohort[first]).astype(float)
-        change = entities.y[np.ix_(rows, cells.period[mine])]
-        change = change - entities.y[np.ix_(rows, cells.base[mine])]
-        x = entities.x[rows, base_of_x[first]]
-        gap = adjusted_gap(change, treated, x, entities.weight[rows], how)
+        own, controls = int(cells.cohort[first]), np.flatnonzero(cells.control[first]).tolist()
+        # One product takes all differences at once, each exact: its entries are 0, 1 and -1.
+        change = np.zeros((entities.y.shape[1], len(mine)))
+        change[cells.period[mine], np.arange(len(mine))] += 1.0
+        change[cells.base[mine], np.arange(len(mine))] -= 1.0
+
+        def side(rows: np.ndarray, base: int, change: np.ndarray) -> Side:
+            return Side(entities.y[rows] @ change, entities.x[rows, base], entities.weight[rows])
+
+        base = int(base_of_x[first])
+        others = np.concatenate([out.rows[c] for c in controls])
+        gap = adjusted_gap(side(out.rows[own], base, change), side(others, base, change), how)
         if gap is None:
             continue
         out.value[mine] = gap.value
-        out.psi[np.ix_(rows, mine)] = gap.psi
         out.effective_controls[mine] = gap.effective_controls
+        ends = np.cumsum([len(out.rows[c]) for c in controls])
+        for c, part in zip(controls, np.split(gap.psi_control, ends[:-1]), strict=True):
+            block, at = out.block(c, mine)
+            block[:, at] = part
+        block, at = out.block(own, mine)
+        block[:, at] = gap.psi_treated
+
+
+@dataclass(frozen=True)
+class _Period:
+    """The gap of one period, and the rows of each side."""
+
+    treated: np.ndarray
+    control: np.ndarray
+    gap: Gap
 
 
 def _cross_sections(entities: Entities, cells: Cells, how: Adjust, out: Adjusted) -> None:
-    known: dict[tuple[int, int, bytes], tuple[np.ndarray, Gap] | None] = {}
+    place = np.empty(len(entities.weight), dtype=np.int64)
+    for rows in out.rows:
+        place[rows] = np.arange(len(rows))
+    known: dict[tuple[int, int, bytes], _Period | None] = {}
     for k in range(len(cells)):
         terms = []
         for period in (int(cells.period[k]), int(cells.base[k])):
@@ -98,51 +143,60 @@ def _cross_sections(entities: Entities, cells: Cells, how: Adjust, out: Adjusted
         after, before = terms
         if after is None or before is None:
             continue
-        out.value[k] = after[1].value[0] - before[1].value[0]
-        out.psi[after[0], k] += after[1].psi[:, 0]
-        out.psi[before[0], k] -= before[1].psi[:, 0]
-        out.effective_controls[k] = min(after[1].effective_controls, before[1].effective_controls)
+        out.value[k] = after.gap.value[0] - before.gap.value[0]
+        out.effective_controls[k] = min(after.gap.effective_controls, before.gap.effective_controls)
+        for sign, term in ((1.0, after), (-1.0, before)):
+            _add(entities, out, place, k, term.treated, sign * term.gap.psi_treated[:, 0])
+            _add(entities, out, place, k, term.control, sign * term.gap.psi_control[:, 0])
+
+
+def _add(
+    entities: Entities, out: Adjusted, place: np.ndarray, k: int, rows: np.ndarray, psi: np.ndarray
+) -> None:
+    """Add influences of rows on cell k; ``place`` is each row's place within its cohort."""
+    cohort = entities.cohort[rows]
+    for c in np.unique(cohort):
+        block, at = out.block(int(c), np.array([k]))
+        block[place[rows[cohort == c]], at[0]] += psi[cohort == c]
 
 
 def _one_period(
     entities: Entities, cells: Cells, k: int, period: int, how: Adjust
-) -> tuple[np.ndarray, Gap] | None:
-    inside = cells.control[k][entities.cohort] | (entities.cohort == cells.cohort[k])
-    rows = np.flatnonzero(inside & (entities.period == period))
-    treated = (entities.cohort[rows] == cells.cohort[k]).astype(float)
-    gap = adjusted_gap(
-        entities.y[rows, None], treated, entities.x[rows], entities.weight[rows], how
-    )
-    return None if gap is None else (rows, gap)
+) -> _Period | None:
+    here = entities.period == period
+    treated = np.flatnonzero((entities.cohort == cells.cohort[k]) & here)
+    control = np.flatnonzero(cells.control[k][entities.cohort] & here)
+
+    def side(rows: np.ndarray) -> Side:
+        return Side(entities.y[rows, None], entities.x[rows], entities.weight[rows])
+
+    gap = adjusted_gap(side(treated), side(control), how)
+    return None if gap is None else _Period(treated, control, gap)
 
 
-def with_influences(data: Moments, entities: Entities, psi: np.ndarray) -> Moments:
-    """The same rollout with these influences as features, and each cluster's weight as the last.
-
-    Parameters
-    ----------
-    psi
-        Shape ``(N, K)``.
-    """
+def with_influences(data: Moments, entities: Entities, found: Adjusted) -> Moments:
+    """The same rollout with these influences as features, and each cluster's weight as the last."""
+    size = len(found.value) + 1
     keep = data.n_clusters <= KEEP_FEATURES or not data.nested
     grams, features, members = [], [], []
-    for c in range(len(data.launch)):
-        rows = np.flatnonzero(entities.cohort == c)
-        part, weight = psi[rows], entities.weight[rows]
+    for rows, columns, psi in zip(found.rows, found.columns, found.psi, strict=True):
+        part = np.column_stack([psi, entities.weight[rows]])
         if entities.cluster is not None:
             present, where = np.unique(entities.cluster[rows], return_inverse=True)
             if len(present) < len(rows):
-                by = [np.bincount(where, weights=column) for column in part.T]
-                part, weight = np.column_stack(by), np.bincount(where, weights=weight)
+                part = np.column_stack([np.bincount(where, weights=column) for column in part.T])
                 members.append(present)
             else:
                 members.append(entities.cluster[rows])
-        cross = (part.T @ weight)[:, None]
-        total = np.array([[weight @ weight]])
-        grams.append(np.block([[part.T @ part, cross], [cross.T, total]]))
+        used = np.append(columns, size - 1)
+        gram = np.zeros((size, size))
+        gram[np.ix_(used, used)] = part.T @ part
+        grams.append(gram)
         if keep:
-            features.append(np.column_stack([part, weight]))
-    share = np.zeros(psi.shape[1] + 1)
+            wide = np.zeros((len(part), size))
+            wide[:, used] = part
+            features.append(wide)
+    share = np.zeros(size)
     # Shares count weight in every period; a panel's units have it in each.
     share[-1] = data.weight.sum() / entities.weight.sum()
     return replace(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_did.kernels.group_time import Cells
+from noholdout_did.kernels.group_time import Cells, observed
+from noholdout_did.kernels.moments import Moments
 
 MAX_BINS = 4
 
@@ -30,11 +31,12 @@ class Leads:
     share: np.ndarray
 
 
-def lead_cells(post: Cells, launch: np.ndarray, shares: np.ndarray) -> Leads:
+def lead_cells(post: Cells, data: Moments) -> Leads:
     """The leads of every cohort with an effect, against the controls of its first effect.
 
     Comparing with every cohort not treated at that time would set two later-treated cohorts
-    against each other, and the drift of one would cancel that of the other.
+    against each other, and the drift of one would cancel that of the other. Periods in which the
+    cohort, or all its controls, weren't seen have no lead.
     """
     cohort, period, base, control, lag = [], [], [], [], []
     for g in np.unique(post.cohort):
@@ -51,10 +53,12 @@ def lead_cells(post: Cells, launch: np.ndarray, shares: np.ndarray) -> Leads:
         np.array(cohort, dtype=np.int64),
         np.array(period, dtype=np.int64),
         np.array(base, dtype=np.int64),
-        np.array(control, dtype=bool).reshape(-1, len(launch)),
+        np.array(control, dtype=bool).reshape(-1, len(data.launch)),
     )
-    lags = np.array(lag, dtype=np.int64)
-    return Leads(cells, lags, shares[cells.cohort])
+    cells, has_control, has_own = observed(cells, data.weight)
+    seen = has_control & has_own
+    cells = cells.take(seen)
+    return Leads(cells, np.array(lag, dtype=np.int64)[seen], data.shares[cells.cohort])
 
 
 def slope_weights(leads: Leads) -> np.ndarray:

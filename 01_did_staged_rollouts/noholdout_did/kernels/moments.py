@@ -57,6 +57,12 @@ class Moments:
     def n_periods(self) -> int:
         return int(self.mean.shape[1])
 
+    def cohort_of(self, launch: np.ndarray) -> np.ndarray:
+        """Cohort codes of rows, given their launches; a lookup is faster than a search."""
+        place = np.zeros(int(self.launch.max(initial=0)) + 1, dtype=np.int64)
+        place[self.launch] = np.arange(len(self.launch))
+        return place[launch]
+
     @property
     def shares(self) -> np.ndarray:
         """Each cohort's share of the total weight, shape ``(C,)``."""
@@ -237,10 +243,11 @@ def with_cluster_influences(data: Moments, psi: np.ndarray, cohort: np.ndarray) 
         nobody = np.zeros(0, dtype=np.int64)
         rows = [np.arange(len(psi)), *([nobody] * (len(data.launch) - 1))]
     features = tuple(psi[r] for r in rows)
+    keep = len(psi) <= KEEP_FEATURES or not data.nested
     return replace(
         data,
         gram=tuple(f.T @ f for f in features),
-        features=features,
+        features=features if keep else None,
         members=tuple(rows),
         share_features=np.zeros(psi.shape[1]),
     )

@@ -38,7 +38,7 @@ def draw_gaps(
 ) -> GapDraws:
     """Draw; ``scale`` is that of a variance with ``df`` degrees of freedom (1 for ``inf``)."""
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     gaps = rng.standard_normal((draws, len(values))) @ root.T
     scale = np.ones(draws) if np.isinf(df) else np.sqrt(rng.chisquare(df, draws) / df)
     return GapDraws(gaps, scale)
