@@ -97,7 +97,10 @@ def did(
     plot: opt.Plot = None,
     fail_on: opt.FailOn = None,
 ) -> None:
-    """Staged rollouts: what did the launch change in the waves that got it?"""
+    """Staged rollouts: what did the launch change?
+
+    In the waves that got it, against those that hadn't yet.
+    """
     from noholdout_did import estimate
 
     from noholdout.commands.output import deliver

@@ -21,7 +21,10 @@ def generate(
         typer.Option(help="Who gets the model upgrade in the telemetry."),
     ] = "pinned",
 ) -> None:
-    """Make a synthetic product whose true effects are known: users, telemetry, truth."""
+    """Make a synthetic product with known effects.
+
+    Files of users, of telemetry, and of the truth.
+    """
     from noholdout_data_generator import write
 
     files = write(

@@ -49,7 +49,10 @@ def monitor(
         Literal["departure"] | None, typer.Option(help="Exit with 3 when a unit has left.")
     ] = None,
 ) -> None:
-    """Day by day: has a unit left its synthetic twin? Ask as often as you like."""
+    """Day by day: has a unit left its synthetic twin?
+
+    Ask as often as you like.
+    """
     from noholdout_synthetic_control.monitor import monitor as look
 
     from noholdout.commands.output import EXIT_VERDICT

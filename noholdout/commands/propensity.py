@@ -103,7 +103,10 @@ def propensity(
     plot: opt.Plot = None,
     fail_on: opt.FailOn = None,
 ) -> None:
-    """Opt-in features: what did the feature do for those who switched it on?"""
+    """Opt-in features: what did they do for their users?
+
+    Users who switched a feature on are compared with others like them.
+    """
     from noholdout_propensity import audit_page, estimate
 
     from noholdout.commands.output import deliver

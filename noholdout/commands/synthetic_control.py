@@ -100,7 +100,10 @@ def synthetic_control(
     plot: opt.Plot = None,
     fail_on: opt.FailOn = None,
 ) -> None:
-    """Global launches: what did it change, against a synthetic twin of untouched donors?"""
+    """Global launches: what did they change?
+
+    Against a synthetic twin, made of units that stayed on the old version.
+    """
     from noholdout_synthetic_control import estimate
 
     from noholdout.commands.output import deliver

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -54,6 +55,8 @@ def read_location(location: str | os.PathLike[str], wanted: list[str]) -> pd.Dat
 def opened(location: str | os.PathLike[str]) -> AbstractContextManager[Any]:
     """A DuckDB relation (files, ``FILE.duckdb#table``) or an Ibis table (``URL#table``), unread."""
     text = str(location)
+    if not text:
+        raise DataError("The path is empty.", "", "Name a file, a folder or a table.")
     if "://" in text:
         return _table(text)
     path, _, table = text.partition("#")
@@ -119,13 +122,41 @@ def _relation(path: str) -> Iterator[Any]:
                 yield connection.read_parquet(path, hive_partitioning="**" in path)
             else:
                 # Types are decided by all rows: a sample of them misses a late text value.
-                yield connection.read_csv(path, sample_size=-1)
+                yield _told_apart(connection.read_csv(path, sample_size=-1), path, connection)
         except duckdb.Error as error:
+            text = " ".join(str(error).split())
+            if "not utf-8 encoded" in text.lower():
+                raise DataError(
+                    f"{path!r} isn't written in UTF-8.",
+                    "Its letters could be read in several ways.",
+                    "Save it as UTF-8 (in spreadsheets: 'CSV UTF-8').",
+                ) from error
             raise DataError(
                 f"{path!r} can't be read: {str(error).strip().splitlines()[0]}",
                 "",
                 "Open the file and check that it is a CSV with a header row, or Parquet.",
             ) from error
+
+
+def _told_apart(relation: Any, path: str, connection: Any) -> Any:
+    """The relation; of columns that share a name each gets a number, so that none is meant by it.
+
+    DuckDB calls the second ``y`` of a header ``y_1``, and ``y`` would be the first in silence.
+    """
+    names = list(relation.columns)
+    if not any(re.fullmatch(r"_\d+", n.removeprefix(m)) for n in names for m in names if m != n):
+        return relation
+    written = connection.read_csv(path, header=False, all_varchar=True).limit(1).fetchone()
+    if written is None or len(written) != len(names) or len(set(written)) == len(names):
+        return relation
+    seen: dict[str, int] = {}
+    shown = []
+    for name, label in zip(names, written, strict=True):
+        seen[label] = seen.get(label, 0) + 1
+        twice = written.count(label) > 1
+        told = f"{label} ({seen[label]} of {written.count(label)})" if twice else name
+        shown.append(f"{quoted(name)} AS {quoted(told)}")
+    return relation.project(", ".join(shown))
 
 
 @contextmanager

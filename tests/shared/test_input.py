@@ -299,3 +299,18 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 def test_a_level_lies_between_0_and_1(level: Any) -> None:
     with pytest.raises(DataError, match=r"Use 0\.95"):
         check_level(level)
+
+
+def test_a_file_that_is_not_what_it_seems_is_refused_or_told_apart(tmp_path: Path) -> None:
+    latin, twice = tmp_path / "latin.csv", tmp_path / "twice.csv"
+    latin.write_bytes("y,city\n1,Köln\n2,Genf\n".encode("latin-1"))
+    twice.write_text("y,y_1,x,y\n1,2,3,4\n")
+    with pytest.raises(DataError, match=r"isn't written in UTF-8.*Save it as UTF-8"):
+        read_rows(latin, ["y"])
+    with pytest.raises(DataError, match=r"no column 'y'.*y \(1 of 2\), y_1, x, y \(2 of 2\)"):
+        read_rows(twice, ["y"])
+    assert read_rows(twice, ["y (2 of 2)", "x"]).frame.to_numpy().tolist() == [[4, 3]]
+    twice.write_text("y,y_1\n1,2\n")
+    assert read_rows(twice, ["y", "y_1"]).frame.to_numpy().tolist() == [[1, 2]]
+    with pytest.raises(DataError, match="The path is empty"):
+        read_rows("", ["y"])
