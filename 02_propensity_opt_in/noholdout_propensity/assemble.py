@@ -152,7 +152,7 @@ def balance_tables(
     problem: Problem, fit: Fit, kept: np.ndarray, places: tuple[np.ndarray, np.ndarray]
 ) -> tuple[dict[str, pd.DataFrame], Bins]:
     """The tables ``balance``, ``weights`` and ``distributions``, and the covariates in bins."""
-    treated, used = problem.treated, fit.weights * kept
+    treated, used = problem.treated, fit.weights
     before, after, bins = balance(
         problem.balance_values, treated, problem.sampling, used, problem.estimand, problem.copies
     )

@@ -293,7 +293,7 @@ def prepare(options: Options) -> Problem:
         options=options,
         outcome=y,
         treated=treated,
-        sampling=np.ones(y.size) if sampling is None else sampling,
+        sampling=np.broadcast_to(1.0, y.size) if sampling is None else sampling,
         score_design=score_design,
         outcome_design=outcome_design,
         names=names,

@@ -9,8 +9,8 @@ import pandas as pd
 import statsmodels.treatment.tests as statsmodels_tests
 from noholdout_propensity.kernels.matching import (
     MatchedEffect,
-    local_outcomes,
     matched_effect,
+    own_variance,
 )
 from noholdout_propensity.kernels.neighbours import on_score
 
@@ -42,4 +42,4 @@ def match(
     def matcher(own: np.ndarray, other: np.ndarray):
         return on_score(score[own], score[other], y[other], ratio, None)
 
-    return matched_effect(y, d, targets, matcher, local_outcomes(y, d, score).own_variance())
+    return matched_effect(y, d, targets, matcher, own_variance(y, d, score))

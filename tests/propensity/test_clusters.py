@@ -7,7 +7,7 @@ import pytest
 from noholdout_propensity import estimate
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
 from noholdout_propensity.inference import spread_of
-from noholdout_propensity.kernels.matching import local_outcomes, matching_influence
+from noholdout_propensity.kernels.matching import local_means, matching_influence
 from noholdout_propensity.problem import Options, prepare
 from noholdout_shared.inference import critical_value
 from propensity.samples import match, simulate
@@ -51,8 +51,7 @@ def test_influence_by_a_loop() -> None:
     score = rng.choice(np.linspace(0.1, 0.9, 25), 60)
     y, d = rng.normal(size=60), rng.integers(0, 2, 60).astype(float)
     effect = match(y, d, score, (True, False), 1)
-    near = local_outcomes(y, d, score, 5)
-    means = (near.mean(0), near.mean(1))
+    means = local_means(y, d, score, 5)
     served = np.zeros(60)
     for i in np.flatnonzero(d == 1):
         others = np.flatnonzero(d == 0)

@@ -85,7 +85,7 @@ def test_lalonde_weights_taken_as_fixed(lalonde: pd.DataFrame) -> None:
     from noholdout_propensity.problem import Options, prepare
 
     problem = prepare(Options(data=lalonde, **LALONDE))
-    fixed = hajek_effect(
+    fixed, _ = hajek_effect(
         problem.outcome,
         problem.treated,
         problem.score_design,

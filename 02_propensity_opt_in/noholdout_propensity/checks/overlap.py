@@ -97,8 +97,7 @@ def outside_support(
     places of both arms' rows.
     """
     scores = [score[arm] for arm in arms]
-    inner = [np.clip(part, 1e-15, 1 - 1e-15) for part in scores]
-    indices = [np.log(part / (1 - part)) for part in inner]
+    indices = [_logit(part) for part in scores]
     both = np.concatenate(indices)
     if copies is None:
         reach = REACH * float(both.std())
@@ -122,6 +121,12 @@ def outside_support(
         f"(control); {100 * share:.2g}% of the target lies beyond the other arm's reach. "
     )
     return share, ranges
+
+
+def _logit(score: np.ndarray) -> np.ndarray:
+    odds = np.clip(score, 1e-15, 1 - 1e-15)
+    odds /= 1 - odds
+    return np.log(odds, out=odds)
 
 
 def regions_check(problem: Problem, bins: Bins, score: np.ndarray, kept: np.ndarray) -> Check:

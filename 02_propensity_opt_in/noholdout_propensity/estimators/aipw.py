@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
@@ -35,7 +36,7 @@ from noholdout_propensity.kernels.doubly_robust import (
 )
 from noholdout_propensity.kernels.outcome import LinearFit
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
-from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting, unbounded
+from noholdout_propensity.kernels.weighting import Estimand, own_weights, unbounded
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim, trimmed
@@ -231,13 +232,12 @@ def fit_aipw(
 
     # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
     # noise, which the outcome model has already taken out of the estimate.
-    shown = tilting(score_fit.score, score_fit.slope, treated, estimand)
     fitted = "no cross-fitting" if fold is None else f"{folds} folds"
     return Fit(
         estimator="aipw",
         title="AIPW" if fold is None else "cross-fitted AIPW",
         estimate=effect.estimate,
-        weights=own_weights(shown, treated, rows),
+        weights=own_weights(score_fit.score, treated, estimand, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,
@@ -271,7 +271,6 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
         problem.outcome, problem.treated, nuisance, problem.estimand, problem.sampling
     )
     effect = found.effect
-    tilt = tilting(nuisance.score, nuisance.slope, problem.treated, problem.estimand)
     names = [
         item if isinstance(item, str) else type(item).__name__
         for item in (score, outcome_model or "linear per arm")
@@ -280,7 +279,7 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
         estimator="aipw",
         title="cross-fitted AIPW",
         estimate=effect.estimate,
-        weights=own_weights(tilt, problem.treated, problem.sampling),
+        weights=own_weights(nuisance.score, problem.treated, problem.estimand, problem.sampling),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=nuisance.score,
@@ -338,8 +337,13 @@ def refreshed(
 ) -> ScoreFit:
     """A score fit moved to other coefficients, for warm starts within a resample."""
     index = problem.score_design @ coefficients
-    score, slope, residual, _ = link_terms(index, problem.treated, link)
-    return ScoreFit(coefficients, score, slope, residual, score_fit.bread, True, False, 0)
+    score = link_terms(index, problem.treated, link)[0]
+    return dataclasses.replace(
+        score_fit,
+        coefficients=coefficients,
+        score=score,
+        index=None if link == "logit" else index,
+    )
 
 
 def moved_aipw(

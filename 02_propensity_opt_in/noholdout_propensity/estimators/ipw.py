@@ -24,7 +24,6 @@ from noholdout_propensity.kernels.weighting import (
     Estimand,
     hajek_effect,
     own_weights,
-    tilting,
     unbounded,
     weighted_difference,
 )
@@ -92,8 +91,7 @@ def fit_ipw(
         return silent
     sampling, treated, y = problem.sampling, problem.treated, problem.outcome
     rows = sampling if kept is None else sampling * kept
-    effect = weighted_effect(problem, problem.score_design, score_fit, rows)
-    tilt = tilting(score_fit.score, score_fit.slope, treated, problem.estimand)
+    effect, weights = weighted_effect(problem, problem.score_design, score_fit, rows)
 
     def replicate(counts: np.ndarray) -> float | None:
         likelihood = counts * sampling
@@ -106,8 +104,8 @@ def fit_ipw(
         resampled = logistic(index) if link == "logit" else special.ndtr(index)
         if unbounded(resampled, problem.estimand).any():
             return None
-        tilted = tilting(resampled, np.zeros_like(resampled), treated, problem.estimand)
-        return weighted_difference(y, treated, own_weights(tilted, treated, counts * rows))[0]
+        drawn = own_weights(resampled, treated, problem.estimand, counts * rows)
+        return weighted_difference(y, treated, drawn)[0]
 
     def respecify(design: Design) -> tuple[float, np.ndarray] | None:
         return moved_ipw(problem, design, score_fit, link, rows, effect)
@@ -116,7 +114,7 @@ def fit_ipw(
         estimator="ipw",
         title="normalised IPW",
         estimate=effect.estimate,
-        weights=own_weights(tilt, treated, rows),
+        weights=weights,
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,
@@ -148,8 +146,8 @@ def refit(problem: Problem, near: ScoreFit, weights: np.ndarray, link: Score) ->
 
 def weighted_effect(
     problem: Problem, design: Design, score_fit: ScoreFit, rows: np.ndarray
-) -> Effect:
-    """The weighted difference under a score model on this design."""
+) -> tuple[Effect, np.ndarray]:
+    """The weighted difference under a score model on this design, and the rows' weights."""
     return hajek_effect(
         problem.outcome,
         problem.treated,
@@ -173,6 +171,8 @@ def moved_ipw(
     rich = richer_score(problem, design, base, link)
     if rich is None:
         return None
-    was = effect or weighted_effect(problem, problem.score_design, base, rows)
-    now = weighted_effect(problem, design, rich, rows)
-    return now.estimate - was.estimate, now.influence - was.influence
+    was = effect or weighted_effect(problem, problem.score_design, base, rows)[0]
+    now = weighted_effect(problem, design, rich, rows)[0]
+    moved = now.influence
+    moved -= was.influence
+    return now.estimate - was.estimate, moved

@@ -19,9 +19,10 @@ from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.matching import (
     VARIANCE_NEIGHBOURS,
     MatchedEffect,
-    local_outcomes,
+    local_means,
     matched_effect,
     matching_influence,
+    own_variance,
     score_derivatives,
 )
 from noholdout_propensity.kernels.neighbours import (
@@ -206,7 +207,8 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
     Without replacement rows keep their order, since ties go to the earlier one.
     """
     order = np.argsort(score_fit.score) if how.replace else np.arange(problem.n)
-    score, treated = score_fit.score[order], problem.treated[order]
+    order = order.astype(np.int32 if problem.n < 2**31 else np.int64)
+    score, treated = score_fit.score[order], problem.treated[order].astype(np.int8)
     # Centred, so that sums of squares keep their digits.
     centre = float(problem.outcome.mean())
     y = problem.outcome[order] - centre
@@ -217,26 +219,27 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
     def matcher(own: np.ndarray, other: np.ndarray) -> Matches:
         return match(score[own], score[other], y[other], how.ratio, width)
 
-    near = local_outcomes(y, treated, score)
     targets = TARGETS[problem.estimand]
-    effect = matched_effect(y, treated, targets, matcher, near.own_variance(), strata)
+    variance = own_variance(y, treated, score)
+    effect = matched_effect(y, treated, targets, matcher, variance, strata)
+    del variance
     known = not how.replace or strata is not None
     influence = None
     if problem.clustered:
-        smooth = local_outcomes(y, treated, score, _neighbours(treated))
-        influence = matching_influence(y, treated, effect, (smooth.mean(0), smooth.mean(1)))
+        means = local_means(y, treated, score, _neighbours(treated))
+        influence = matching_influence(y, treated, effect, means)
     if not known and effect.used.any():
         design = problem.score_design
         bread = score_fit.bread
         c, d = score_derivatives(
-            near, treated, targets, effect.used, effect.estimate, score_fit, design, order
+            y, treated, targets, effect.used, effect.estimate, score_fit, design, order
         )
         added = float(d @ bread @ d - c @ bread @ c)
         effect = dataclasses.replace(
             effect, std_error=math.sqrt(max(effect.std_error**2 + added, 0.0))
         )
         if influence is not None:
-            along = score_fit.residual * (design @ (bread @ (c - d)))
+            along = score_fit.residuals() * (design @ (bread @ (c - d)))
             influence -= y.size * along[order]
     back = np.empty_like(order)
     back[order] = np.arange(order.size)

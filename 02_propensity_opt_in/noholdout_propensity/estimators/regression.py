@@ -14,7 +14,7 @@ from noholdout_propensity.estimators.common import Fit, Score, fitted_score, wit
 from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.outcome import fit_linear, regression_effect
 from noholdout_propensity.kernels.weighted_outcome import weighted_regression_effect
-from noholdout_propensity.kernels.weighting import Estimand, own_weights, tilting
+from noholdout_propensity.kernels.weighting import Estimand, own_weights
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
 
@@ -136,12 +136,11 @@ def fit_weighted_regression(problem: Problem, link: Score) -> Fit:
         problem.sampling,
     )
     require_full_rank(effect.rank, problem.outcome_design.shape[1])
-    tilt = tilting(score_fit.score, score_fit.slope, problem.treated, problem.estimand)
     return Fit(
         estimator="regression",
         title="inverse-probability-weighted regression adjustment (IPWRA)",
         estimate=effect.estimate,
-        weights=own_weights(tilt, problem.treated, problem.sampling),
+        weights=own_weights(score_fit.score, problem.treated, problem.estimand, problem.sampling),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,

@@ -8,7 +8,7 @@ from noholdout_propensity.estimators.common import Fit, Score
 from noholdout_propensity.estimators.regression import require_full_rank
 from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.weighted_outcome import weighted_augmented_effect
-from noholdout_propensity.kernels.weighting import own_weights, tilting
+from noholdout_propensity.kernels.weighting import own_weights
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.trimming import Trim
 
@@ -29,12 +29,11 @@ def fit_weighted_aipw(
         y, treated, problem.score_design, problem.outcome_design, score_fit, rows
     )
     require_full_rank(rank, problem.outcome_design.shape[1])
-    tilt = tilting(score_fit.score, score_fit.slope, treated, problem.estimand)
     return Fit(
         estimator="aipw",
         title="AIPW on weighted outcome models",
         estimate=effect.estimate,
-        weights=own_weights(tilt, treated, rows),
+        weights=own_weights(score_fit.score, treated, problem.estimand, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noholdout_propensity.kernels.designs import blocks
 from noholdout_propensity.kernels.weighting import Estimand
 
 BINS = 32
@@ -82,7 +83,7 @@ def balance(
     edges = []
     for j, column in enumerate(values):
         binary = is_binary(column)
-        moments = _moments(column, sides, binary)
+        moments = _moments(column, treated, sides, binary)
         (_, variance1), (_, variance0) = moments[0]
         scale = np.sqrt(variance1 if estimand == "att" else (variance1 + variance0) / 2)
         gaps, codes[j], cuts = _scan(column, [side.signed for side in sides], binary, copies)
@@ -100,29 +101,27 @@ def is_binary(column: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class _Side:
-    """Row weights by arm, treated first.
+    """Each row's share of its arm's weight, negative for controls.
 
-    ``factor`` is ``S^2 / (S^2 - sum w^2)`` with S the sum of weights, n / (n - 1) for equal
-    weights; ``signed`` each row's share of its arm's weight, negative for controls.
+    ``factors`` are ``S^2 / (S^2 - sum w^2)`` with S the sum of an arm's weights, n / (n - 1) for
+    equal weights; treated first.
     """
 
-    arms: tuple[np.ndarray, np.ndarray]
-    totals: tuple[float, float]
-    factors: tuple[float, float]
     signed: np.ndarray
+    factors: tuple[float, float]
 
     @classmethod
     def of(cls, treated: np.ndarray, weights: np.ndarray, copies: np.ndarray | None) -> _Side:
-        inside = weights * treated
-        arms = (inside, weights - inside)
-        totals = (float(arms[0].sum()), float(arms[1].sum()))
+        signed = np.zeros(treated.size)
         factors = []
-        for arm, total in zip(arms, totals, strict=True):
-            square = float(arm @ (arm if copies is None else arm / copies))
+        for arm, sign in ((treated, 1.0), (1 - treated, -1.0)):
+            own = weights * arm
+            total = float(own.sum())
+            square = float(own @ (own if copies is None else own / copies))
             factors.append(total**2 / (total**2 - square) if total**2 > square else np.nan)
-        signed = arms[0] / totals[0]
-        signed -= arms[1] / totals[1]
-        return cls(arms, totals, (factors[0], factors[1]), signed)
+            own *= sign / total
+            signed += own
+        return cls(signed, (factors[0], factors[1]))
 
 
 def _compared(
@@ -138,23 +137,29 @@ def _compared(
 
 
 def _moments(
-    column: np.ndarray, sides: list[_Side], binary: bool
+    column: np.ndarray, treated: np.ndarray, sides: list[_Side], binary: bool
 ) -> list[list[tuple[float, float]]]:
     """Weighted mean and variance in each arm, before and after.
 
     A 0/1 column's variance is ``p (1 - p)``; another's is unbiased.
     """
-    found: list[list[tuple[float, float]]] = []
     # From one centre near all the means, so that squares keep their digits.
     centre = 0.0 if binary else float(column.mean())
-    apart = column if binary else column - centre
-    squares = apart if binary else apart**2
-    for side in sides:
+    # By side: means and mean squares of the treated, and what the controls' are below them.
+    sums = np.zeros((len(sides), 2, 2))
+    for rows in blocks(column.size):
+        apart = column[rows] - centre
+        values = apart, apart**2
+        for total, side in zip(sums, sides, strict=True):
+            signed = side.signed[rows]
+            inside = signed * treated[rows]
+            total += [[part @ value for value in values] for part in (inside, signed)]
+    found: list[list[tuple[float, float]]] = []
+    for (inside, gap), side in zip(sums, sides, strict=True):
         pair = []
-        for weights, total, factor in zip(side.arms, side.totals, side.factors, strict=True):
-            mean = float(weights @ apart) / total
-            spread = float(weights @ squares) / total - mean**2
-            pair.append((centre + mean, spread if binary else max(spread, 0.0) * factor))
+        for (mean, square), factor in zip((inside, inside - gap), side.factors, strict=True):
+            spread = float(square - mean**2)
+            pair.append((centre + float(mean), spread if binary else max(spread, 0.0) * factor))
         found.append(pair)
     return found
 
@@ -176,7 +181,6 @@ def _scan(
     last = np.append(ordered[1:] != ordered[:-1], True)
     distinct = int(last.sum())
     places = None if distinct == last.size else np.flatnonzero(last)
-    found = [distribution_gap(weights[order], places) for weights in signed]
     if distinct <= BINS:
         edges = ordered[last][:-1]
     elif copies is None:
@@ -186,7 +190,8 @@ def _scan(
     ends = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [column.size]])
     codes = np.empty(column.size, dtype=np.uint8)
     codes[order] = np.repeat(np.arange(edges.size + 1, dtype=np.uint8), np.diff(ends))
-    return found, codes, edges
+    del ordered, last
+    return [distribution_gap(weights[order], places) for weights in signed], codes, edges
 
 
 def _whole_numbers(column: np.ndarray) -> np.ndarray | None:
@@ -239,11 +244,12 @@ def distribution_gap(signed: np.ndarray, last: np.ndarray | None) -> tuple[float
     Parameters
     ----------
     signed
-        Each row's share of its arm's weight, negative for controls, in the column's order.
+        Each row's share of its arm's weight, negative for controls, in the column's order;
+        overwritten.
     last
         Places of the last row with each value; ``None`` where all values differ.
     """
-    gaps = np.cumsum(signed)
+    gaps = np.cumsum(signed, out=signed)
     if last is not None:
         gaps = gaps[last]
     np.abs(gaps, out=gaps)

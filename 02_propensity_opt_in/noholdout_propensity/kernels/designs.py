@@ -44,16 +44,6 @@ def stored(design: Design) -> Design:
     return design[:] if n * k <= STORED else design
 
 
-def design_columns(design: Design) -> Iterator[np.ndarray]:
-    """The columns, ``(n,)`` each, one at a time in memory."""
-    n, k = design.shape
-    for j in range(k):
-        if isinstance(design, np.ndarray):
-            yield design[:, j]
-        else:
-            yield np.concatenate([design[rows][:, j] for rows in blocks(n)])
-
-
 class BlockDesign:
     """Products of a design whose rows are made by slices."""
 

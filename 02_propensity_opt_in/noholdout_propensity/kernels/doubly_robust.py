@@ -177,7 +177,7 @@ def linear_nuisance(
 ) -> Nuisance:
     """Predictions of models fitted once on all rows (no cross-fitting)."""
     means = [outcome_design @ fit.coefficients for fit in fits]
-    return Nuisance(full.score, full.slope, means[0], means[1])
+    return Nuisance(full.score, full.slopes(), means[0], means[1])
 
 
 def arm_fits(
@@ -299,8 +299,8 @@ def nuisance_influence(
     added = model_influence(
         score_design,
         full.bread,
-        full.residual * likelihood_weights,
-        full.slope * likelihood_weights,
+        full.residuals() * likelihood_weights,
+        full.slopes() * likelihood_weights,
         found.in_index,
         leverage,
         copies,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from noholdout_propensity.kernels.designs import Design, design_columns
-from noholdout_propensity.kernels.nearest import Windows, nearest_windows
+from noholdout_propensity.kernels.designs import Design, blocks
+from noholdout_propensity.kernels.nearest import nearest_windows
 from noholdout_propensity.kernels.neighbours import Matches
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.score import ScoreFit
@@ -77,39 +77,38 @@ def matched_effect(
     targets (Abadie and Imbens 2006, theorem 7, written for unequal numbers of matches).
     """
     n = outcome.size
-    codes = np.zeros(n, dtype=np.int64) if strata is None else strata
     used = np.zeros(n, dtype=bool)
-    imputed = np.zeros(n)
-    share, share_squared = np.zeros(n), np.zeros(n)
+    shares: list[tuple[np.ndarray, np.ndarray]] = []
+    contrasts: list[np.ndarray] = []
+    shared_variance = 0.0
     pairs: list[np.ndarray] = []
     for value, wanted in ((1, targets[0]), (0, targets[1])):
         if not wanted:
             continue
-        for code in range(int(codes.max()) + 1):
-            own = np.flatnonzero((treated == value) & (codes == code))
-            other = np.flatnonzero((treated != value) & (codes == code))
-            if own.size == 0 or other.size == 0:
-                continue
+        for own, other in _within_strata(treated == value, strata):
             matches = matcher(own, other)
             used[own] = matches.found
-            imputed[own] = np.where(matches.found, matches.imputed, 0.0)
-            share[other] += matches.share
-            share_squared[other] += matches.share_squared
+            gaps = outcome[own] - matches.imputed
+            contrasts.append((gaps if value else -gaps)[matches.found])
+            shares.append((other, matches.share))
+            shared_variance += float(matches.share_squared @ local_variance[other])
             if matches.partner is not None:
                 rows, rounds = np.nonzero(matches.partner >= 0)
                 pairs.append(np.column_stack([own[rows], other[matches.partner[rows, rounds]]]))
     total = int(used.sum())
-    sign = np.where(treated == 1, 1.0, -1.0)
-    contrast = np.where(used, sign * (outcome - imputed), 0.0)
-    estimate = float(contrast.sum() / total) if total else np.nan
-    factor = share * (share + 2 * used) - share_squared
-    apart = contrast[used] - estimate
-    variance = float(apart @ apart + factor @ local_variance) / max(total, 1) ** 2
-    weights = used + share
-    means = [
-        float(outcome[arm] @ weights[arm] / weights[arm].sum()) if weights[arm].sum() else np.nan
-        for arm in (treated == 1, treated == 0)
-    ]
+    apart = np.concatenate(contrasts) if contrasts else np.empty(0)
+    estimate = float(apart.sum() / total) if total else np.nan
+    apart -= estimate
+    weights = used.astype(float)
+    for other, share in shares:
+        weights[other] += share
+    # share (share + 2 used): the square of the weights, less that of the rows' own part.
+    spread = float((weights**2 - used) @ local_variance) - shared_variance
+    variance = (float(apart @ apart) + spread) / max(total, 1) ** 2
+    means = []
+    for arm in (treated, 1 - treated):
+        mass = float(arm @ weights)
+        means.append(float((arm * weights) @ outcome) / mass if mass else np.nan)
     wanted_rows = int(targets[0] * treated.sum() + targets[1] * (1 - treated).sum())
     return MatchedEffect(
         estimate=estimate,
@@ -123,50 +122,32 @@ def matched_effect(
     )
 
 
-@dataclass(frozen=True)
-class LocalOutcomes:
-    """Means and (co)variances of the outcome among each row's nearest rows of both arms.
+def places(chosen: np.ndarray) -> np.ndarray:
+    """Where the values are true, in half the memory where that is enough."""
+    return np.flatnonzero(chosen).astype(np.int32 if chosen.size < 2**31 else np.int64)
 
-    Parameters
-    ----------
-    windows
-        Of every row in the treated and the control arm's rows.
-    pools
-        Indices of the two arms.
-    """
 
-    outcome: np.ndarray
-    windows: tuple[Windows, Windows]
-    pools: tuple[np.ndarray, np.ndarray]
+def _within_strata(
+    own: np.ndarray, strata: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of an arm's rows and of the other's, stratum by stratum where both have some."""
+    for code in range(1 if strata is None else int(strata.max()) + 1):
+        here = True if strata is None else strata == code
+        inside, outside = places(own & here), places(~own & here)
+        if inside.size and outside.size:
+            yield inside, outside
 
-    def mean(self, arm: int) -> np.ndarray:
-        """Mean outcome near each row in an arm (0 is treated, 1 control), shape ``(n,)``."""
-        near = self.windows[arm]
-        return np.asarray(near.sums(self.outcome[self.pools[arm]]) / near.count)
 
-    def own_variance(self) -> np.ndarray:
-        """Variance near each row in its own arm, shape ``(n,)``."""
-        variance = np.zeros(self.outcome.size)
-        for near, pool in zip(self.windows, self.pools, strict=True):
-            own = Windows(near.order, near.low[pool], near.high[pool])
-            y = self.outcome[pool]
-            mean, square = own.sums(y) / own.count, own.sums(y**2) / own.count
-            variance[pool] = np.maximum(square - mean**2, 0) * unbiased(own.count)
-        return variance
-
-    def weighted_covariance(
-        self, arm: int, columns: Iterable[np.ndarray], weights: np.ndarray
-    ) -> np.ndarray:
-        """Sum over rows of a weight times cov(column, outcome) nearby, for each column."""
-        near, pool = self.windows[arm], self.pools[arm]
-        factor = weights * unbiased(near.count) / near.count
-        y = self.outcome[pool]
-        centre = near.sums(y) / near.count
-        found = []
-        for column in columns:
-            x = column[pool]
-            found.append(factor @ near.sums(x * y) - factor @ (near.sums(x) * centre))
-        return np.array(found)
+def own_variance(outcome: np.ndarray, treated: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Variance of the outcome among each row's nearest rows of its own arm, shape ``(n,)``."""
+    variance = np.empty(outcome.size)
+    for arm in (1, 0):
+        pool = np.flatnonzero(treated == arm)
+        own = nearest_windows(score[pool], score[pool], VARIANCE_NEIGHBOURS)
+        y = outcome[pool]
+        mean, square = own.sums(y) / own.count, own.sums(y**2) / own.count
+        variance[pool] = np.maximum(square - mean**2, 0) * unbiased(own.count)
+    return variance
 
 
 def unbiased(count: np.ndarray) -> np.ndarray:
@@ -174,22 +155,20 @@ def unbiased(count: np.ndarray) -> np.ndarray:
     return np.asarray(count / np.maximum(count - 1, 1))
 
 
-def local_outcomes(
-    outcome: np.ndarray,
-    treated: np.ndarray,
-    distance_score: np.ndarray,
-    neighbours: int = VARIANCE_NEIGHBOURS,
-) -> LocalOutcomes:
-    """Each row's nearest rows on the score in both arms; fast when rows are sorted by it."""
-    pools = (np.flatnonzero(treated == 1), np.flatnonzero(treated == 0))
-    inside, outside = (
-        nearest_windows(distance_score, distance_score[pool], neighbours) for pool in pools
-    )
-    return LocalOutcomes(outcome, (inside, outside), pools)
+def local_means(
+    outcome: np.ndarray, treated: np.ndarray, score: np.ndarray, neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean outcome among each row's nearest treated, and nearest control rows; ``(n,)`` each."""
+    found = []
+    for arm in (1, 0):
+        pool = places(treated == arm)
+        near = nearest_windows(score, score[pool], neighbours)
+        found.append(near.sums(outcome[pool]) / near.count)
+    return found[0], found[1]
 
 
 def score_derivatives(
-    near: LocalOutcomes,
+    outcome: np.ndarray,
     treated: np.ndarray,
     targets: tuple[bool, bool],
     used: np.ndarray,
@@ -208,31 +187,81 @@ def score_derivatives(
     Parameters
     ----------
     fit, design, order
-        The score and its design, and the order of their rows in which everything else stands.
+        The score and its design, and the order of their rows in which the arrays stand.
     """
     total = int(used.sum())
-    e, slope = fit.score[order], fit.slope[order]
-
-    def columns() -> Iterator[np.ndarray]:
-        # One at a time: a reordered copy of the design would be the largest thing in memory.
-        return (column[order] for column in design_columns(design))
-
-    if targets == (True, True):
-        c = near.weighted_covariance(0, columns(), used * slope / e)
-        c += near.weighted_covariance(1, columns(), used * slope / (1 - e))
-        return c / total, np.zeros(design.shape[1])
-    own, odds = (0, e / (1 - e)) if targets[0] else (1, (1 - e) / e)
-    other = 1 - own
+    everyone = targets == (True, True)
+    own = 0 if targets[0] else 1
     signed = estimate if targets[0] else -estimate
-    back = np.empty_like(order)
-    back[order] = np.arange(order.size)
-    y, d = near.outcome[back], treated[back]
+    rows = np.zeros(order.size)
+
+    def parts(arm: int, block: slice) -> tuple[np.ndarray, np.ndarray | float]:
+        """Of the covariances near a row in an arm and of the mean there: their factors."""
+        here = order[block]
+        e, slope = fit.score[here], fit.slopes(here)
+        if everyone:
+            return used[block] * slope / (e if arm == 0 else 1 - e), 0.0
+        if arm == own:
+            return slope, slope
+        return slope * (e / (1 - e) if targets[0] else (1 - e) / e), -slope
+
+    for arm in (0, 1):
+        add_near(rows, arm, parts, outcome, treated, fit.score, order)
+    c = design.T @ restored(rows, order)
+    if everyone:
+        return c / total, np.zeros(design.shape[1])
+    del rows
+    y, d = restored(outcome, order), fit.treated
     lines = [fit_linear(design, y, arm).coefficients for arm in (d, 1 - d)]
-    gap = design @ (lines[own] - lines[other])
-    c = design.T @ (slope * (near.mean(own) - near.mean(other) - signed))[back]
-    c = c + near.weighted_covariance(own, columns(), slope)
-    c = c + near.weighted_covariance(other, columns(), slope * odds)
-    return c / total, design.T @ (slope[back] * (gap - signed)) / total
+    del y
+    slope = fit.slopes()
+    c -= signed * (design.T @ slope)
+    slope *= design @ (lines[own] - lines[1 - own]) - signed
+    return c / total, design.T @ slope / total
+
+
+def add_near(
+    rows: np.ndarray,
+    arm: int,
+    parts: Callable[[int, slice], tuple[np.ndarray, np.ndarray | float]],
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    score: np.ndarray,
+    order: np.ndarray,
+) -> None:
+    """Add to ``rows`` what turns columns into sums of local means and covariances in one arm.
+
+    For any column x, the sum over all rows of a factor times cov(x, outcome) among the arm's
+    nearest rows is the sum over the arm's rows of x times a value; the local mean of the outcome
+    times its factor counts at the row itself.
+    """
+    pool = np.flatnonzero(treated == (1 - arm))
+    ordered = score[order]
+    near = nearest_windows(ordered, ordered[pool], VARIANCE_NEIGHBOURS)
+    del ordered
+    pool = pool[near.order]
+    total = np.zeros(pool.size + 1)
+    np.cumsum(outcome[pool], out=total[1:])
+    changes = np.zeros((2, pool.size + 1))
+    for block in blocks(rows.size):
+        low, high = near.low[block], near.high[block]
+        factor, lift = parts(arm, block)
+        mean = (total[high] - total[low]) / (high - low)
+        rows[block] += lift * mean
+        # count / (count - 1), the unbiased factor, over the count; 1 for one row.
+        factor = factor / np.maximum(high - low - 1, 1)
+        for line, values in zip(changes, (factor, factor * mean), strict=True):
+            line += np.bincount(low, weights=values, minlength=line.size)
+            line -= np.bincount(high, weights=values, minlength=line.size)
+    np.cumsum(changes, axis=1, out=changes)
+    rows[pool] += outcome[pool] * changes[0, :-1] - changes[1, :-1]
+
+
+def restored(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Values in the rows' own order again."""
+    out = np.empty_like(values)
+    out[order] = values
+    return out
 
 
 def matching_influence(

@@ -37,17 +37,23 @@ class Windows:
         return self.high - self.low
 
     def sums(self, pool_values: np.ndarray) -> np.ndarray:
-        """Sum of the pool's values over each query's matches; values ``(m,)`` or ``(m, k)``."""
-        total = np.zeros((pool_values.shape[0] + 1, *pool_values.shape[1:]))
-        np.cumsum(pool_values[self.order], axis=0, out=total[1:])
-        return total[self.high] - total[self.low]
+        """Sum of the pool's values ``(m,)`` over each query's matches, ``(q,)``."""
+        total = np.zeros(pool_values.size + 1)
+        np.cumsum(pool_values[self.order], out=total[1:])
+        sums = np.empty(self.low.size)
+        for rows in blocks(sums.size):
+            np.subtract(total[self.high[rows]], total[self.low[rows]], out=sums[rows])
+        return sums
 
     def spread(self, query_values: np.ndarray) -> np.ndarray:
         """Sum of the values of the queries that each pool row is a match of, ``(m,)``."""
         size = self.order.size + 1
-        changes = np.bincount(self.low, weights=query_values, minlength=size)
-        changes -= np.bincount(self.high, weights=query_values, minlength=size)
-        sums = np.cumsum(changes)[:-1]
+        changes = np.zeros(size)
+        for rows in blocks(self.low.size):
+            values = query_values[rows]
+            changes += np.bincount(self.low[rows], weights=values, minlength=size)
+            changes -= np.bincount(self.high[rows], weights=values, minlength=size)
+        sums = np.cumsum(changes, out=changes)[:-1]
         # A cumulative sum of additions and subtractions leaves rounding where nothing is left.
         sums[np.abs(sums) < 1e-9] = 0.0
         spread = np.empty(self.order.size)

@@ -46,9 +46,13 @@ def on_score(
     windows = nearest_windows(query, pool, ratio, caliper)
     count = windows.count
     found = count > 0
-    size = np.maximum(count, 1)
-    imputed = np.where(found, windows.sums(outcome) / size, np.nan)
-    return Matches(found, imputed, windows.spread(found / size), windows.spread(found / size**2))
+    imputed = windows.sums(outcome)
+    part = found / np.maximum(count, 1)
+    imputed *= part
+    imputed[~found] = np.nan
+    share = windows.spread(part)
+    part *= part
+    return Matches(found, imputed, share, windows.spread(part))
 
 
 def in_space(

@@ -17,6 +17,7 @@ from noholdout_propensity.kernels.sums import weighted_gram
 
 Link = Literal["logit", "probit"]
 
+ALL = slice(None)
 GRADIENT_TOLERANCE = 1e-9  # per row, on covariates of unit variance
 STEP_TOLERANCE = 1e-9
 MAX_STEPS = 60
@@ -37,10 +38,10 @@ class ScoreFit:
     ----------
     coefficients
         Shape ``(k,)``.
-    score, slope
-        P(treated | x) and its derivative in the linear index, shape ``(n,)``.
-    residual
-        Shape ``(n,)``; ``residual[i] * x[i]`` is row i's score (gradient) contribution.
+    score, treated
+        P(treated | x), and the 0/1 that it was fitted to, shape ``(n,)``.
+    index
+        A probit's linear index, shape ``(n,)``; a logit's terms follow from the score.
     bread
         Inverse of the negative hessian of the weighted log-likelihood, shape ``(k, k)``.
     converged, separated
@@ -52,12 +53,25 @@ class ScoreFit:
 
     coefficients: np.ndarray
     score: np.ndarray
-    slope: np.ndarray
-    residual: np.ndarray
+    treated: np.ndarray
     bread: np.ndarray
     converged: bool
     separated: bool
     steps: int
+    index: np.ndarray | None = None
+
+    def slopes(self, rows: slice | np.ndarray = ALL) -> np.ndarray:
+        """The score's derivative in the linear index."""
+        if self.index is not None:
+            return link_terms(self.index[rows], self.treated[rows], "probit")[1]
+        score = self.score[rows]
+        return score * (1 - score)
+
+    def residuals(self, rows: slice = ALL) -> np.ndarray:
+        """``residuals[i] * x[i]`` is row i's score (gradient) contribution."""
+        if self.index is not None:
+            return link_terms(self.index[rows], self.treated[rows], "probit")[2]
+        return self.treated[rows] - self.score[rows]
 
 
 def logistic(index: np.ndarray) -> np.ndarray:
@@ -176,17 +190,16 @@ def fit_score(
         # Then the likelihood is at its supremum while the coefficients still run away.
         stuck = decrement < 1e-13 and bool(np.abs(step).max() > 0.1)
     index = design @ coefficients
-    score, slope, residual, _ = link_terms(index, treated, link)
     extreme = float(np.abs(index).max()) > (LARGE_INDEX if link == "logit" else 6.0)
     return ScoreFit(
         coefficients=coefficients,
-        score=score,
-        slope=slope,
-        residual=residual,
+        score=logistic(index) if link == "logit" else special.ndtr(index),
+        treated=treated,
         bread=invert(hessian),
         converged=converged,
         separated=not converged and (stuck or extreme),
         steps=steps,
+        index=None if link == "logit" else index,
     )
 
 

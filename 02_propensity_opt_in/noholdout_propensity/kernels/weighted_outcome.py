@@ -26,7 +26,7 @@ def weighted_regression_effect(
     score's through the weights (stacked equations). Shapes as in ``regression_effect``.
     """
     n = outcome.size
-    tilt = tilting(full.score, full.slope, treated, estimand)
+    tilt = tilting(full.score, full.slopes(), treated, estimand)
     mass = rows * target
     share = float(mass.sum())
     centre = outcome_design.T @ mass / share
@@ -46,10 +46,19 @@ def weighted_regression_effect(
         influence += sign * (mass * (predicted - means[-1]) / share + weight * pull)
         in_index += sign * slope * pull
         implied += inside * weight * leverage
-    influence += full.residual * rows * (score_design @ (full.bread @ (score_design.T @ in_index)))
+    influence += through_score(full, score_design, in_index, rows)
     return RegressionEffect(
         means[0] - means[1], n * influence, means[0], means[1], implied, min(ranks)
     )
+
+
+def through_score(
+    full: ScoreFit, design: Design, in_index: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """What the score's estimation adds, given the estimate's derivative in each row's index."""
+    influence: np.ndarray = full.residuals() * rows
+    influence *= design @ (full.bread @ (design.T @ in_index))
+    return influence
 
 
 def weighted_augmented_effect(
@@ -70,7 +79,7 @@ def weighted_augmented_effect(
     influence, in_index = np.zeros(n), np.zeros(n)
     means, ranks = [], []
     for arm, chance, sign in ((treated, full.score, 1.0), (1 - treated, 1 - full.score, -1.0)):
-        slope = sign * full.slope  # of the arm's own chance
+        slope = sign * full.slopes()  # of the arm's own chance
         weight = (1 - chance) / chance**2
         weight_slope = -slope * (2 / chance**3 - 1 / chance**2)
         inside = rows * arm
@@ -90,5 +99,5 @@ def weighted_augmented_effect(
         )
         means.append(mean)
         ranks.append(fit.rank)
-    influence += full.residual * rows * (score_design @ (full.bread @ (score_design.T @ in_index)))
+    influence += through_score(full, score_design, in_index, rows)
     return Effect(means[0] - means[1], n * influence, means[0], means[1]), min(ranks)

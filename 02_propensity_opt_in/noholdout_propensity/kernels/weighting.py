@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from noholdout_propensity.kernels.designs import Design
+from noholdout_propensity.kernels.designs import Design, blocks
 from noholdout_propensity.kernels.score import ScoreFit
 
 Estimand = Literal["ate", "att", "atc", "ato"]
@@ -77,18 +77,43 @@ def unbounded(score: np.ndarray, estimand: Estimand) -> np.ndarray:
     return low if estimand == "atc" else np.zeros(score.size, dtype=bool)
 
 
-def own_weights(tilt: Tilting, treated: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def own_weights(
+    score: np.ndarray, treated: np.ndarray, estimand: Estimand, rows: np.ndarray
+) -> np.ndarray:
     """Each row's balancing weight in its own arm, times its sampling weight. Shape ``(n,)``."""
-    return rows * np.where(treated == 1, tilt.treated_weight, tilt.control_weight)
+    weights = 1.0 / _own_chance(score, treated)
+    if estimand in ("att", "ato"):
+        weights *= score
+    if estimand in ("atc", "ato"):
+        weights *= 1 - score
+    weights *= rows
+    return weights
+
+
+def own_slopes(
+    score: np.ndarray, slope: np.ndarray, treated: np.ndarray, estimand: Estimand
+) -> np.ndarray:
+    """The derivative of each row's own weight in the score's linear index, shape ``(n,)``."""
+    if estimand == "ato":
+        return slope * (1 - 2 * treated)
+    signs = {"ate": 1 - 2 * treated, "att": 1 - treated, "atc": -treated}
+    steep: np.ndarray = signs[estimand] * slope / _own_chance(score, treated) ** 2
+    return steep
+
+
+def _own_chance(score: np.ndarray, treated: np.ndarray) -> np.ndarray:
+    # A chance of zero stands in trimmed rows alone, whose weight of zero it mustn't make nan.
+    return np.maximum(np.abs(1 - treated - score), 1e-100)
 
 
 def weighted_difference(
     outcome: np.ndarray, treated: np.ndarray, weights: np.ndarray
 ) -> tuple[float, float, float]:
     """Hajek difference of means and both means."""
-    arm1, arm0 = weights * treated, weights * (1 - treated)
-    mean1 = float(arm1 @ outcome / arm1.sum())
-    mean0 = float(arm0 @ outcome / arm0.sum())
+    arm = weights * treated
+    mean1 = float(arm @ outcome / arm.sum())
+    np.subtract(weights, arm, out=arm)
+    mean0 = float(arm @ outcome / arm.sum())
     return mean1 - mean0, mean1, mean0
 
 
@@ -102,7 +127,7 @@ def hajek_effect(
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
     score_known: bool = False,
-) -> Effect:
+) -> tuple[Effect, np.ndarray]:
     """Normalised inverse-probability weighting with the influence of the estimated score.
 
     The estimator solves the stacked equations of the score model and of both weighted means
@@ -116,19 +141,32 @@ def hajek_effect(
         ``(n,)``.
     score_known
         Leave the score's influence out (weights taken as fixed).
+
+    Returns
+    -------
+    The effect, and each row's weight in its arm.
     """
-    tilt = tilting(fit.score, fit.slope, treated, estimand)
-    weights = own_weights(tilt, treated, rows)
+    weights = own_weights(fit.score, treated, estimand, rows)
     estimate, mean1, mean0 = weighted_difference(outcome, treated, weights)
     n = outcome.size
-    sum1, sum0 = float(weights @ treated), float(weights @ (1 - treated))
-    gap = treated / sum1 * (outcome - mean1) - (1 - treated) / sum0 * (outcome - mean0)
-    influence = n * weights * gap
+    sum1 = float(weights @ treated)
+    sum0 = float(weights.sum()) - sum1
+    influence = np.empty(n)
+    direction = np.zeros(design.shape[1])
+    for block in blocks(n):
+        d, y = treated[block], outcome[block]
+        gap = d / sum1 * (y - mean1) - (1 - d) / sum0 * (y - mean0)
+        influence[block] = n * weights[block] * gap
+        if not score_known:
+            gap *= own_slopes(fit.score[block], fit.slopes(block), d, estimand)
+            gap *= rows[block]
+            direction += design[block].T @ gap
     if not score_known:
-        slope = rows * np.where(treated == 1, tilt.treated_slope, tilt.control_slope)
         # In the index's direction first: a (k,) vector times the coefficients' influence.
-        direction = design.T @ (slope * gap)
-        influence = influence + n * fit.residual * likelihood_weights * (
-            design @ (fit.bread @ direction)
-        )
-    return Effect(estimate, influence, mean1, mean0)
+        pull = n * (fit.bread @ direction)
+        for block in blocks(n):
+            along = design[block] @ pull
+            along *= fit.residuals(block)
+            along *= likelihood_weights[block]
+            influence[block] += along
+    return Effect(estimate, influence, mean1, mean0), weights
