@@ -24,13 +24,17 @@ class Errors:
         Whether each cohort's sum of squares is multiplied by G_c / (G_c - 1) and the degrees of
         freedom are Welch and Satterthwaite's. Otherwise the large-sample formula of the source,
         with G - 1.
+    leave_out
+        Whether residuals leave their own cluster out already, so that only the degrees of freedom
+        are corrected.
     """
 
     corrected: bool
+    leave_out: bool = False
 
     def factors(self, sizes: np.ndarray) -> np.ndarray:
         """Multiplier of each part's sum of squares, shape ``(parts,)``."""
-        if not self.corrected:
+        if not self.corrected or self.leave_out:
             return np.ones(len(sizes))
         return np.where(sizes > 1, sizes / np.maximum(sizes - 1, 1), 1.0)
 

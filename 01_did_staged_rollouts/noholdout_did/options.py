@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Estimator = Literal[
     "group-time", "two-by-two", "twfe", "imputation", "two-stage", "sun-abraham", "all"
 ]
-Inference = Literal["analytic", "bootstrap", "randomization"]
+Inference = Literal["analytic", "bootstrap", "randomization", "leave-out"]
 
 BAND_DRAWS = 999
 
@@ -139,11 +139,13 @@ def require_no_covariates(rollout: Rollout, options: Options) -> None:
         )
 
 
-def require_sampling_inference(options: Options) -> None:
-    """Refuse randomization inference where it isn't there."""
-    if options.inference == "randomization":
-        raise DataError(
-            f"inference='randomization' isn't there for estimator {options.estimator!r}.",
-            "",
-            "Use --estimator group-time, or another inference.",
-        )
+def require_inference(options: Options, *own: Inference) -> None:
+    """Refuse an inference that the estimator doesn't have; ``own`` has those few do."""
+    if options.inference in ("analytic", "bootstrap", *own):
+        return
+    where = "group-time" if options.inference == "randomization" else "imputation"
+    raise DataError(
+        f"inference={options.inference!r} isn't there for estimator {options.estimator!r}.",
+        "",
+        f"Use --estimator {where}, or another inference.",
+    )

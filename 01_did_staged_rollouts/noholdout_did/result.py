@@ -90,6 +90,8 @@ def headline(
     if not se > 0:
         reason = f"{by}; undefined: neither side varies between clusters"
         return Headline(value, np.nan, np.nan, np.nan, np.nan, np.nan, reason)
+    if options.inference == "leave-out":
+        by += ", each cluster compared with the others of its wave"
     if options.inference == "bootstrap":
         return _bootstrap_headline(data, parameter, errors, options, value, se, df, by)
     found = interval(value, se, options.conf_level, df)

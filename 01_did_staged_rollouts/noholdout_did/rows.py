@@ -37,22 +37,33 @@ def row_weights(rollout: Rollout) -> np.ndarray:
     return np.ones(len(rollout.y)) if rollout.copies is None else rollout.copies.astype(float)
 
 
+def cluster_sums(rollout: Rollout, data: Moments, psi: np.ndarray) -> np.ndarray:
+    """Rows' influences ``(n, K)`` summed within clusters; rows that are independent stay."""
+    if rollout.cluster is None:
+        return psi
+    columns = [np.bincount(rollout.cluster, weights=c, minlength=data.n_clusters) for c in psi.T]
+    return np.column_stack(columns)
+
+
+def as_parameters(
+    rollout: Rollout, data: Moments, value: np.ndarray, psi: np.ndarray
+) -> tuple[Moments, Linear]:
+    """Parameters from clusters' influences, as :func:`cluster_sums` gives them."""
+    cohort = data.cohort_of(rollout.launch)
+    if rollout.cluster is not None:
+        by_cluster = np.zeros(data.n_clusters, dtype=np.int64)
+        by_cluster[rollout.cluster] = cohort
+        cohort = by_cluster
+    dense = with_cluster_influences(data, psi, cohort)
+    identity = np.broadcast_to(np.eye(len(value)), (len(data.launch), len(value), len(value)))
+    return dense, Linear(value, identity.copy())
+
+
 def row_parameters(
     rollout: Rollout, data: Moments, value: np.ndarray, psi: np.ndarray
 ) -> tuple[Moments, Linear]:
     """Parameters from rows' influences, shape ``(n, K)``, summed within clusters."""
-    cohort = data.cohort_of(rollout.launch)
-    if rollout.cluster is None:
-        summed, by_cluster = psi, cohort
-    else:
-        cluster = rollout.cluster
-        columns = [np.bincount(cluster, weights=c, minlength=data.n_clusters) for c in psi.T]
-        summed = np.column_stack(columns)
-        by_cluster = np.zeros(data.n_clusters, dtype=np.int64)
-        by_cluster[cluster] = cohort
-    dense = with_cluster_influences(data, summed, by_cluster)
-    identity = np.broadcast_to(np.eye(len(value)), (len(data.launch), len(value), len(value)))
-    return dense, Linear(value, identity.copy())
+    return as_parameters(rollout, data, value, cluster_sums(rollout, data, psi))
 
 
 def group_time_rows(

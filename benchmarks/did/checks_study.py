@@ -1,11 +1,15 @@
 """How often the default answer is called sound, and how often it is then wrong.
 
-    python benchmarks/did/checks_study.py --replications 250 --seed 30001
+    python benchmarks/did/checks_study.py --replications 400 --seed 1
 
 On the synthetic product (50,000 users, five-week periods, errors by workspace) with one assumption
 broken by so many standard errors. ``holm`` columns judge the same tests by Holm's adjustment, which
-supposes nothing about how they depend on each other. The shares of the error in
-``noholdout_did.pre_trends.SHARES`` were chosen on seeds 10001 to 10250.
+supposes nothing about how they depend on each other. ``jump`` columns judge by the last period
+before the launch against those before it, alone at 5%: where all that breaks is a jump in that
+period, this is the uniformly most powerful unbiased test of these gaps, so no test of theirs that
+calls as much clean data sound leaves fewer jumps unnoticed. The shares of the error in
+``noholdout_did.pre_trends.SHARES`` were chosen on seeds 10001 to 10250; other shares were tried on
+seeds 5001 to 6800 and found no better.
 """
 
 from __future__ import annotations
@@ -45,6 +49,10 @@ def one(work: tuple[str, float, int]) -> dict[str, float]:
         p < FAMILY_LEVEL and c.implied_bias > CAUTION_BIAS
         for p, c in zip(adjusted, tests, strict=True)
     )
+    jump = any(
+        c.name == "anticipation" and c.p_value < FAMILY_LEVEL and c.implied_bias > CAUTION_BIAS
+        for c in tests
+    )
     return {
         "bias": found.estimate - truth,
         "missed": missed,
@@ -52,13 +60,15 @@ def one(work: tuple[str, float, int]) -> dict[str, float]:
         "silent": found.verdict == "sound" and missed,
         "sound_holm": not plain,
         "silent_holm": not plain and missed,
+        "sound_jump": not jump,
+        "silent_jump": not jump and missed,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replications", type=int, default=250)
-    parser.add_argument("--seed", type=int, default=30_001)
+    parser.add_argument("--replications", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cells", type=int, default=len(CELLS), help="the first so many")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default="benchmarks/results/did_checks.csv")

@@ -83,7 +83,7 @@ def did(
         bool, typer.Option("--cell-mean", help="Average the rows of each unit and period.")
     ] = False,
     inference: Annotated[
-        Literal["analytic", "bootstrap", "randomization"],
+        Literal["analytic", "bootstrap", "randomization", "leave-out"],
         typer.Option(help="How the interval is made."),
     ] = "analytic",
     replicates: opt.Replicates = None,

@@ -22,7 +22,7 @@ from noholdout_did.kernels.group_time import Cells, Linear
 from noholdout_did.kernels.leads import bin_weights
 from noholdout_did.kernels.moments import Moments
 from noholdout_did.kernels.wave_imputation import wave_imputation
-from noholdout_did.options import Options
+from noholdout_did.options import Options, require_inference
 from noholdout_did.pre_trends import PreTrends, pre_trends
 from noholdout_did.result import (
     DidEstimate,
@@ -56,6 +56,7 @@ def group_time(
     Assumes parallel trends between each wave and its controls, and no anticipation beyond
     ``options.anticipation`` periods (Callaway and Sant'Anna 2021, assumptions 3 to 5).
     """
+    require_inference(options, "randomization")
     found = effects(rollout, options)
     return from_effects(rollout, options, found, outcome=outcome, named_cluster=named_cluster)
 

@@ -17,10 +17,16 @@ from noholdout_did.estimators.group_time import from_effects
 from noholdout_did.estimators.imputation import imputed_effects
 from noholdout_did.inference import std_errors
 from noholdout_did.kernels.moments import Moments
-from noholdout_did.options import Estimator, Options, require_default, require_no_covariates
+from noholdout_did.options import (
+    Estimator,
+    Options,
+    require_default,
+    require_inference,
+    require_no_covariates,
+)
 from noholdout_did.result import DidEstimate, errors_for
 from noholdout_did.rollout import Rollout
-from noholdout_did.rows import group_time_rows, row_parameters
+from noholdout_did.rows import as_parameters, cluster_sums, group_time_rows
 
 OTHERS: tuple[tuple[Estimator, str], ...] = (
     ("two-by-two", "two_by_two"),
@@ -49,6 +55,7 @@ def side_by_side(
         adjust="dr",
     )
     require_no_covariates(rollout, options)
+    require_inference(options)
     found = effects(rollout, options)
     main = replace(options, estimator="group-time")
     results: dict[str, DidEstimate | str] = {
@@ -106,8 +113,9 @@ def _agreement(
     if isinstance(group_time, str) or isinstance(imputed, str):
         return None
     rows = imputed_effects(rollout, data, options, two_stage=False, events=False)
-    psi = rows.psi[:, 0] - group_time_rows(rollout, data, rollout.y, options)[1]
-    dense, parameter = row_parameters(rollout, data, np.zeros(1), psi[:, None])
+    other = group_time_rows(rollout, data, rollout.y, options)[1][:, None]
+    psi = rows.psi[:, :1] - cluster_sums(rollout, data, other)
+    dense, parameter = as_parameters(rollout, data, np.zeros(1), psi)
     se, df = (float(x[0]) for x in std_errors(dense, parameter, errors_for(data, named_cluster)))
     difference = imputed.estimate - group_time.estimate
     if not se > 1e-10:

@@ -14,8 +14,8 @@ from noholdout_did.kernels.moments import Moments
 from noholdout_did.options import (
     Options,
     require_default,
+    require_inference,
     require_no_covariates,
-    require_sampling_inference,
 )
 from noholdout_did.result import DidEstimate
 from noholdout_did.rollout import Rollout
@@ -62,7 +62,7 @@ def sun_abraham(
     """
     require_default(options, control_group="not-yet-treated", base_period="varying", adjust="dr")
     require_no_covariates(rollout, options)
-    require_sampling_inference(options)
+    require_inference(options)
     data = prepare(rollout)
     cells, dropped = interaction_cells(data, options.anticipation)
     leads = leads_of(data, cells)

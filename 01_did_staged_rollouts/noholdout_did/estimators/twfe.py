@@ -17,8 +17,8 @@ from noholdout_did.kernels.two_way import two_way
 from noholdout_did.options import (
     Options,
     require_default,
+    require_inference,
     require_no_covariates,
-    require_sampling_inference,
 )
 from noholdout_did.result import DidEstimate, cohort_labels, errors_for, headline
 from noholdout_did.rollout import Rollout
@@ -79,7 +79,7 @@ def twfe(rollout: Rollout, options: Options, *, outcome: str, named_cluster: boo
         adjust="dr",
     )
     require_no_covariates(rollout, options)
-    require_sampling_inference(options)
+    require_inference(options)
     data = prepare(rollout)
     found = coefficient(rollout, data)
     factor = np.sqrt(crv1(data, rollout))
@@ -127,10 +127,22 @@ def _difference_error(
 def _decomposition(
     rollout: Rollout, data: Moments
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """Goodman-Bacon's comparisons, which exist for a balanced panel without weights."""
-    balanced = rollout.settings.get("panel") == "balanced"
-    if not balanced or rollout.weights is not None:
-        return {}, {"bacon": "needs a balanced panel without weights (see --cell-mean)"}
+    """Goodman-Bacon's comparisons, or why there are none.
+
+    His theorem 1 is exact for balanced panels: elsewhere what group effects leave of being treated
+    depends on which periods each unit was seen in, so that no weights on two-by-twos of waves give
+    the coefficient back.
+    """
+    why = ""
+    if rollout.unit is None:
+        why = "rows aren't a panel of units"
+    elif rollout.weights is not None:
+        why = "rows have sampling weights"
+    elif "unit_periods_absent" in rollout.settings:
+        why = f"{rollout.settings['unit_periods_absent']:,} (unit, time) cells have no row"
+    if why:
+        said = f"not made: exact for balanced, unweighted panels only, and {why}"
+        return {}, {"bacon": f"{said}; negative_weight_share holds for any data"}
     assert rollout.unit is not None
     by_unit = moments(
         rollout.y, rollout.period, rollout.launch, rollout.n_periods, rollout.unit, None

@@ -11,19 +11,21 @@ from noholdout_shared.errors import DesignError
 from noholdout_did import checks as check
 from noholdout_did.effects import require_two_groups, rollout_moments
 from noholdout_did.estimators.group_time import event_table, group_time_table
+from noholdout_did.inference import Errors
 from noholdout_did.kernels.boxes import four_boxes
-from noholdout_did.kernels.group_time import Cells, contrasts, observed
+from noholdout_did.kernels.group_time import Cells, Linear, contrasts, observed
 from noholdout_did.kernels.leads import lead_cells
 from noholdout_did.kernels.moments import Moments
 from noholdout_did.options import (
     Options,
     require_default,
+    require_inference,
     require_no_covariates,
-    require_sampling_inference,
 )
-from noholdout_did.pre_trends import pre_trends
+from noholdout_did.pre_trends import PreTrends, pre_trends
 from noholdout_did.result import (
     DidEstimate,
+    Headline,
     build,
     cohort_labels,
     errors_for,
@@ -97,7 +99,7 @@ def two_by_two(
         options, sensitivity=False, aggregate="simple", base_period="varying", adjust="dr"
     )
     require_no_covariates(rollout, options)
-    require_sampling_inference(options)
+    require_inference(options)
     data = rollout_moments(rollout)
     require_two_groups(rollout, data)
     errors = errors_for(data, named_cluster)
@@ -112,6 +114,47 @@ def two_by_two(
         )
     head = headline(data, effect, errors, rollout, options)
     cells = _window_cells(data, view)
+    found = _checks(rollout, options, data, view, cells, effect, errors, head)
+    att = contrasts(data, cells)
+    tables = {
+        "boxes": _box_table(means),
+        "group_time": group_time_table(rollout, data, att, cells, errors, options),
+        "event_study": event_table(data, att, cells, errors, options),
+        **found.tables,
+        "trends": raw_trends(rollout, data),
+    }
+    labels = cohort_labels(rollout, data)
+    last = period_label(rollout.periods, int(np.flatnonzero(view.after)[-1]))
+    return build(
+        rollout,
+        options,
+        head,
+        estimand=f"effect on the wave of {labels[view.treated]}, from its launch to {last}",
+        outcome=outcome,
+        checks=found.checks,
+        tables=tables,
+        settings={
+            **options.settings(),
+            "small_sample": errors.corrected,
+            "periods_before": int(view.before.sum()),
+            "periods_after": int(view.after.sum()),
+            "periods_not_used": int((~view.before & ~view.after).sum()),
+        },
+        n_clusters=data.n_clusters,
+    )
+
+
+def _checks(
+    rollout: Rollout,
+    options: Options,
+    data: Moments,
+    view: Window,
+    cells: Cells,
+    effect: Linear,
+    errors: Errors,
+    head: Headline,
+) -> PreTrends:
+    """All checks, against the window's own controls, and the tables that belong to them."""
     post = cells.take(view.after[cells.period])
     leads = lead_cells(post, data)
     periods = np.arange(data.n_periods)
@@ -123,50 +166,18 @@ def two_by_two(
         proportion=rollout.proportion,
     )
     what = rollout.cluster_name or "rows"
-    labels = cohort_labels(rollout, data)
-    every = np.full(len(post), 1.0 / max(len(post), 1))
+    labels = [str(label) for label in cohort_labels(rollout, data)]
     names = [str(label) for label in rollout.periods]
-    before = pre_trends(
-        data,
-        leads,
-        contrasts(data, leads.cells),
-        errors,
-        context,
-        seed=options.seed,
-        target=effect,
-    )
-    all_checks = (
+    every = np.full(len(post), 1.0 / max(len(post), 1))
+    gaps = contrasts(data, leads.cells)
+    before = pre_trends(data, leads, gaps, errors, context, seed=options.seed, target=effect)
+    checks = (
         *before.checks,
-        check.cluster_check(data, post, [str(x) for x in labels], what, rollout.cluster is None),
+        check.cluster_check(data, post, labels, what, rollout.cluster is None),
         check.control_check(data, post, every, names, what),
         check.untestable_trends(context, options.conf_level),
     )
-    att = contrasts(data, cells)
-    tables = {
-        "boxes": _box_table(means),
-        "group_time": group_time_table(rollout, data, att, cells, errors, options),
-        "event_study": event_table(data, att, cells, errors, options),
-        **before.tables,
-        "trends": raw_trends(rollout, data),
-    }
-    last = period_label(rollout.periods, int(np.flatnonzero(view.after)[-1]))
-    return build(
-        rollout,
-        options,
-        head,
-        estimand=f"effect on the wave of {labels[view.treated]}, from its launch to {last}",
-        outcome=outcome,
-        checks=all_checks,
-        tables=tables,
-        settings={
-            **options.settings(),
-            "small_sample": errors.corrected,
-            "periods_before": int(view.before.sum()),
-            "periods_after": int(view.after.sum()),
-            "periods_not_used": int((~view.before & ~view.after).sum()),
-        },
-        n_clusters=data.n_clusters,
-    )
+    return PreTrends(checks, before.tables)
 
 
 def _window_cells(data: Moments, view: Window) -> Cells:

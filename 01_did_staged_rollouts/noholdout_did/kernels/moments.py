@@ -97,7 +97,7 @@ def moments(
     if weights is None:
         weights = copies
     n_clusters = int(cluster.max()) + 1
-    block, block_cluster, block_cohort = _blocks(cluster, cohort, n_clusters)
+    block, block_cluster, block_cohort = blocks(cluster, cohort, n_clusters)
     total, weight = _block_sums(y, period, block, len(block_cluster), n_periods, weights)
     mean = np.empty((len(cohorts), n_periods))
     cohort_weight = np.empty_like(mean)
@@ -161,7 +161,7 @@ def _gram(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.block([[residual.T @ residual, cross], [cross.T, weight.T @ weight]])
 
 
-def _blocks(
+def blocks(
     cluster: np.ndarray, cohort: np.ndarray, n_clusters: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows' (cluster, cohort) pairs: codes, and each pair's cluster and cohort."""

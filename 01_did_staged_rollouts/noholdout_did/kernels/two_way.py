@@ -38,14 +38,18 @@ class TwoWay:
         return by_group, np.bincount(self.period, weights=weighted, minlength=n_periods)
 
     def solve(self, by_group: np.ndarray, by_period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Group and period effects that solve the normal equations with these right-hand sides."""
+        """Group and period effects that solve the normal equations with these right-hand sides.
+
+        Shapes ``(U,)`` and ``(T,)``, or ``(U, K)`` and ``(T, K)`` for K systems at once.
+        """
         scaled = self._per_group(by_group)
         period_effect = self.inverse @ (by_period - self.cell_weight.T @ scaled)
         return self._per_group(by_group - self.cell_weight @ period_effect), period_effect
 
     def _per_group(self, values: np.ndarray) -> np.ndarray:
+        weight = self.group_weight.reshape(-1, *([1] * (values.ndim - 1)))
         out = np.zeros_like(values, dtype=float)
-        np.divide(values, self.group_weight, out=out, where=self.group_weight > 0)
+        np.divide(values, weight, out=out, where=weight > 0)
         return out
 
     def fit(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
