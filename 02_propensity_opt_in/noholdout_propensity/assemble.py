@@ -11,6 +11,7 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.inference import interval
 
 from noholdout_propensity.checks import Evidence, run_checks
+from noholdout_propensity.checks.hidden import deviation
 from noholdout_propensity.estimators.common import Build, Fit, fitted_score, separation_text
 from noholdout_propensity.inference import Uncertainty, bootstrap, spread_of
 from noholdout_propensity.kernels.balance import Bins, balance, effective_size
@@ -19,6 +20,8 @@ from noholdout_propensity.problem import ESTIMANDS, Options, Problem, prepare
 from noholdout_propensity.ratio import settled
 from noholdout_propensity.result import PropensityEstimate, RowDetail
 from noholdout_propensity.sensitivity import robustness, rosenbaum_table
+
+EXACT = 1e-11  # of the outcome's spread: a smaller standard error is rounding
 
 
 def answered(options: Options, build: Build) -> PropensityEstimate:
@@ -135,6 +138,10 @@ def _uncertainty(problem: Problem, fit: Fit) -> Uncertainty:
     if fit.separation:
         return Uncertainty(
             math.nan, math.inf, "undefined: no score exists where arms are separated"
+        )
+    if spread_of(problem, fit).std_error <= EXACT * deviation(problem):
+        return Uncertainty(
+            math.nan, math.inf, "undefined: the covariates explain the outcome but for rounding"
         )
     draws = problem.options.replicates
     if draws is not None:

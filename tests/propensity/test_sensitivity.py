@@ -183,3 +183,6 @@ def test_a_covariate_that_explains_the_outcome_exactly() -> None:
     assert answer.estimate == pytest.approx(2)
     assert "a" not in set(answer.tables["sensitivity"]["covariate"])
     assert answer.settings["robustness_value"] == 1.0
+    # What is left is rounding, which is no standard error.
+    assert math.isnan(answer.std_error) and "but for rounding" in answer.inference
+    assert answer.verdict != "sound"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
@@ -16,27 +15,18 @@ from noholdout_propensity.estimators.common import (
     Score,
     fitted_score,
     no_chance,
-    richer_score,
     separated_fit,
     without_answer,
 )
-from noholdout_propensity.estimators.ipw import refit
+from noholdout_propensity.estimators.linear_models import LinearModels
 from noholdout_propensity.estimators.models import check_models, cross_fit_models
 from noholdout_propensity.estimators.regression import OutcomeFit
 from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
-from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.doubly_robust import (
-    Nuisance,
-    arm_fits,
     assign_folds,
     augmented_effect,
-    cross_fit_linear,
-    linear_nuisance,
-    nuisance_influence,
 )
-from noholdout_propensity.kernels.outcome import LinearFit
-from noholdout_propensity.kernels.score import ScoreFit, link_terms
-from noholdout_propensity.kernels.weighting import Estimand, own_weights, unbounded
+from noholdout_propensity.kernels.weighting import Estimand, own_weights
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim, trimmed
@@ -177,9 +167,6 @@ def fit_aipw(
                 "Use one of them.",
             )
         return fit_weighted_aipw(problem, score_fit, link, folds, trim)
-    estimand = problem.estimand
-    y, treated, sampling = problem.outcome, problem.treated, problem.sampling
-    rows = sampling if kept is None else sampling * kept
     if problem.copies is not None and not problem.clustered and folds > 1:
         folds, said = 1, {**said, "cross_fitting": "none: the engine's sums can't be split by row"}
     fold = None if folds == 1 else _folds(problem, folds)
@@ -189,63 +176,32 @@ def fit_aipw(
             "",
             "Use score='logit', or folds=1 with the probit.",
         )
-    fits = arm_fits(y, treated, problem.outcome_design, rows)
-    nuisance = predict(problem, score_fit, fits, fold, sampling, rows)
+    rows = problem.sampling if kept is None else problem.sampling * kept
+    models = LinearModels(problem, link, fold, rows, augmentation == "normalised", score_fit)
+    nuisance = models.predictions()
     if nuisance is None:
         text = f"Without one of the {folds} folds the covariates separate the arms."
         return separated_fit("aipw", problem, score_fit, text)
-    endless = no_chance(problem, nuisance.score, estimand, kept)
+    endless = no_chance(problem, nuisance.score, problem.estimand, kept)
     if endless:
         return separated_fit("aipw", problem, score_fit, endless)
-    normalised = augmentation == "normalised"
-    found = augmented_effect(y, treated, nuisance, estimand, rows, normalised)
-    effect = found.effect
-    added = nuisance_influence(
-        y,
-        treated,
-        problem.score_design,
-        problem.outcome_design,
-        score_fit,
-        fits,
-        found,
-        likelihood_weights=sampling,
-        rows=rows,
-        leverage=fold is not None,
-        copies=problem.copies,
-    )
-
-    def replicate(counts: np.ndarray) -> float | None:
-        likelihood, drawn = counts * sampling, counts * rows
-        coefficients = refit(problem, score_fit, likelihood, link)
-        if coefficients is None:
-            return None
-        near = refreshed(score_fit, problem, coefficients, link)
-        again = None if fold is not None else arm_fits(y, treated, problem.outcome_design, drawn)
-        redrawn = predict(problem, near, again, fold, likelihood, drawn)
-        if redrawn is None or unbounded(redrawn.score, estimand).any():
-            return None
-        again_found = augmented_effect(y, treated, redrawn, estimand, drawn, normalised)
-        return again_found.effect.estimate
-
-    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
-        return moved_aipw(problem, design, score_fit, fits, link, rows, normalised)
-
-    # Balance and overlap are shown by the score of all rows: out of fold they'd carry the folds'
-    # noise, which the outcome model has already taken out of the estimate.
+    effect = models.effect(nuisance)
     fitted = "no cross-fitting" if fold is None else f"{folds} folds"
     return Fit(
         estimator="aipw",
         title="AIPW" if fold is None else "cross-fitted AIPW",
         estimate=effect.estimate,
-        weights=own_weights(score_fit.score, treated, estimand, rows),
+        # Balance and overlap are shown by the score of all rows: out of fold they'd carry the
+        # folds' noise, which the outcome model has already taken out of the estimate.
+        weights=own_weights(score_fit.score, problem.treated, problem.estimand, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,
         kept=kept,
-        influence=effect.influence + added,
+        influence=effect.influence,
         source=f"influence values with both estimated models, {fitted}",
-        replicate=replicate,
-        respecify=respecify,
+        replicate=models.replicate,
+        respecify=models.moved_by,
         adjusts_outcome=True,
         settings={
             "score": link,
@@ -306,81 +262,3 @@ def _folds(problem: Problem, folds: int) -> np.ndarray:
             "Use fewer folds, or folds=1.",
         )
     return assign_folds(problem.treated, folds, problem.options.seed, problem.cluster_codes)
-
-
-def predict(
-    problem: Problem,
-    score_fit: ScoreFit,
-    fits: tuple[LinearFit, LinearFit] | None,
-    fold: np.ndarray | None,
-    likelihood_weights: np.ndarray,
-    rows: np.ndarray,
-) -> Nuisance | None:
-    """Both models' predictions, out of fold when there are folds."""
-    if fold is None:
-        assert fits is not None
-        return linear_nuisance(problem.outcome_design, score_fit, fits)
-    return cross_fit_linear(
-        problem.outcome,
-        problem.treated,
-        problem.score_design,
-        problem.outcome_design,
-        score_fit,
-        fold,
-        likelihood_weights=likelihood_weights,
-        rows=rows,
-    )
-
-
-def refreshed(
-    score_fit: ScoreFit, problem: Problem, coefficients: np.ndarray, link: Score
-) -> ScoreFit:
-    """A score fit moved to other coefficients, for warm starts within a resample."""
-    index = problem.score_design @ coefficients
-    score = link_terms(index, problem.treated, link)[0]
-    return dataclasses.replace(
-        score_fit,
-        coefficients=coefficients,
-        score=score,
-        index=None if link == "logit" else index,
-    )
-
-
-def moved_aipw(
-    problem: Problem,
-    design: Design,
-    base: ScoreFit,
-    fits: tuple[LinearFit, LinearFit],
-    link: Score,
-    rows: np.ndarray,
-    normalised: bool,
-) -> tuple[float, np.ndarray] | None:
-    """How far AIPW moves when both models get a richer design, with influence values.
-
-    Both without cross-fitting, so that the folds' noise isn't taken for a difference.
-    """
-    rich = richer_score(problem, design, base, link)
-    if rich is None:
-        return None
-    y, treated = problem.outcome, problem.treated
-    richer_fits = arm_fits(y, treated, design, rows)
-    parts = []
-    for x, z, fit, lines in (
-        (problem.score_design, problem.outcome_design, base, fits),
-        (design, design, rich, richer_fits),
-    ):
-        nuisance = linear_nuisance(z, fit, lines)
-        found = augmented_effect(y, treated, nuisance, problem.estimand, rows, normalised)
-        added = nuisance_influence(
-            y,
-            treated,
-            x,
-            z,
-            fit,
-            lines,
-            found,
-            likelihood_weights=problem.sampling,
-            rows=rows,
-        )
-        parts.append((found.effect.estimate, found.effect.influence + added))
-    return parts[1][0] - parts[0][0], parts[1][1] - parts[0][1]
