@@ -8,6 +8,7 @@ import numpy as np
 from noholdout_shared.style import (
     COMPARISON,
     FAINT,
+    LONGEST_LABEL,
     NEUTRAL,
     TREATED,
     axes,
@@ -135,12 +136,22 @@ def plot_balance(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
         linestyle="none",
     )
     ax.plot(table["smd_after"], places, "D", color=TREATED, label="after", linestyle="none")
-    ax.set_yticks(places, [short_label(name) for name in table["covariate"]])
+    ax.set_yticks(places, [covariate_label(name) for name in table["covariate"]])
     ax.set_ylim(-0.7, len(table) - 0.3)
     ax.set_xlabel(f"standardised difference ({estimate.settings['smd_denominator']})")
     ax.set_title("Balance before and after")
     ax.legend(loc="lower right", fontsize=9)
     return ax
+
+
+def covariate_label(name: str) -> str:
+    """A covariate's name cut to what an axis has room for; of an indicator both parts stay."""
+    covariate, equals, level = name.partition("=")
+    if not equals or len(name) <= LONGEST_LABEL:
+        return short_label(name)
+    room = LONGEST_LABEL - 1
+    kept = min(len(level), max(room // 2, room - len(covariate)))
+    return f"{short_label(covariate, room - kept)}={short_label(level, kept)}"
 
 
 def plot_estimators(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
@@ -206,7 +217,8 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
         ax.annotate(
             f"{last['times']:g} x {short_label(str(covariate))}",
             (last["r2_treatment"], last["r2_outcome"]),
-            xytext=(-5 if inward else 5, 3),
+            # Nor does a name stand above the axes.
+            xytext=(-5 if inward else 5, -12 if last["r2_outcome"] > 0.95 * min(height, 1) else 3),
             textcoords="offset points",
             ha="right" if inward else "left",
             fontsize=9,

@@ -92,3 +92,14 @@ def test_pictures() -> None:
     balance = answer.plot_balance()
     assert len(balance.get_yticklabels()) == len(answer.tables["balance"])
     plt.close("all")
+
+
+def test_long_categories_keep_their_levels_apart_in_the_love_plot() -> None:
+    from noholdout_propensity.plot import covariate_label
+
+    assert covariate_label("tier=heavy") == "tier=heavy"
+    long = "a_category_with_a_rather_long_name_indeed"
+    labels = [covariate_label(f"{long}={level}") for level in ("small", "enterprise with support")]
+    assert labels[0].endswith("=small") and "=enterprise" in labels[1]
+    assert max(map(len, labels)) <= 32
+    assert covariate_label(long).endswith("…")
