@@ -28,7 +28,7 @@ COLOUR = {
     "peer": THIRD,
     "yours": "#CC79A7",
 }
-LOWEST = 0.6  # coverage below is drawn as an arrow at the edge
+LOWEST = 0.6  # coverage below is an arrow at the edge
 MARKER = {"default": "o", "alternative": "s", "naive": "x", "peer": "^", "yours": "D"}
 WORDS = {
     "default": "ours, as it comes",
@@ -49,29 +49,41 @@ def plot_cell(rows: pd.DataFrame, conf_level: float = 0.95) -> Figure:
             1, 3, figsize=(10, 0.8 + 0.38 * max(3, len(rows))), sharey=True, layout="constrained"
         )
         for ax, name in zip(panels, ("bias", "rmse", "coverage"), strict=True):
+            low, high = _edges(rows, name)
             for place, row in enumerate(rows.to_dict("records")):
-                if math.isnan(row[name]):
+                value, colour = 100 * row[name], COLOUR[row["kind"]]
+                if math.isnan(value):
                     continue
-                if name == "coverage" and row[name] < LOWEST:
-                    ax.plot(100 * LOWEST, place, marker="<", color=COLOUR[row["kind"]])
+                if not low <= value <= high:
+                    edge, arrow = (low, "<") if value < low else (high, ">")
+                    ax.plot(edge, place, marker=arrow, color=colour, clip_on=False)
                     continue
                 error = 0 if math.isnan(row[f"{name}_mc"]) else 200 * row[f"{name}_mc"]
                 ax.errorbar(
-                    100 * row[name], place, xerr=error, fmt=MARKER[row["kind"]],
-                    color=COLOUR[row["kind"]], markersize=6, capsize=0, elinewidth=1.4,
+                    value, place, xerr=error, fmt=MARKER[row["kind"]],
+                    color=colour, markersize=6, capsize=0, elinewidth=1.4,
                 )  # fmt: skip
+            ax.set_xlim(low, high)
         panels[0].axvline(0, color=NEUTRAL, linewidth=1)
         panels[0].set_xlabel("bias (points)")
         panels[1].set_xlabel("RMSE (points)")
-        panels[1].set_xlim(left=0)
         panels[2].axvspan(93.5, 96.5, color=FAINT, alpha=0.5, linewidth=0)
         panels[2].axvline(100 * conf_level, color=NEUTRAL, linewidth=1)
-        panels[2].set_xlabel(f"intervals that hold the truth (%), asked {100 * conf_level:g}")
-        panels[2].set_xlim(100 * LOWEST - 1, 101)
+        panels[2].set_xlabel(f"intervals that hold (%), asked {100 * conf_level:g}")
         names = [str(name) for name in rows["estimator"]]
         panels[0].set_yticks(range(len(rows)), names)
         panels[0].set_ylim(-0.6, len(rows) - 0.4)
     return figure
+
+
+def _edges(rows: pd.DataFrame, name: str) -> tuple[float, float]:
+    """An axis in points or percent that shows whoever isn't naive; the rest is an arrow."""
+    if name == "coverage":
+        return 100 * LOWEST - 1, 101.0
+    shown = rows if (rows["kind"] == "naive").all() else rows[rows["kind"] != "naive"]
+    reach = 1.25 * float((100 * (shown[name].abs() + 2 * shown[f"{name}_mc"].fillna(0))).max())
+    reach = reach if reach > 0 else 1.0  # also where nobody has a figure
+    return (-reach if name == "bias" else 0.0), reach
 
 
 def plot_trap(rows: pd.DataFrame) -> Figure:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from noholdout.benchmark.answer import answer_of
+from noholdout.benchmark.plot import plot_cell
 from noholdout.benchmark.rates import fire_rates
 from noholdout.benchmark.scores import (
     leaderboard,
@@ -123,6 +124,17 @@ def test_a_share_of_nothing_and_a_share_of_all() -> None:
     assert low == 0.0
     assert high == pytest.approx(1 - 0.025 ** (1 / 100))  # Clopper and Pearson's closed form
     assert share_interval(100, 100, 0.95)[1] == 1.0
+
+
+def test_a_naive_answer_does_not_squeeze_the_picture() -> None:
+    naive = frame([(90.0, 80.0, 99.0, 5.0, None)] * 3).assign(estimator="naive", kind="naive")
+    bias, rmse, _ = plot_cell(leaderboard(pd.concat([frame(RUNS), naive]))).axes
+    spread = 100 * math.sqrt(20 / 3) / 2  # Monte Carlo error of our bias, in points
+    assert bias.get_xlim() == pytest.approx((-2.5 * spread, 2.5 * spread))
+    arrows = [line for line in bias.lines if line.get_marker() == ">"]
+    assert [line.get_xdata()[0] for line in arrows] == pytest.approx([bias.get_xlim()[1]])
+    assert rmse.get_xlim()[0] == 0
+    assert plot_cell(leaderboard(naive)).axes[0].get_xlim()[1] > 8500, "alone it is shown"
 
 
 def test_fire_rates_by_hand() -> None:
