@@ -68,7 +68,8 @@ def estimate(
     first_treated
         Column of the unit's first treated period, in the unit of ``time``. Empty, NaN, infinite,
         0 before the first period and later than the last period are never treated; units treated
-        from the first period on are left out. All are counted in ``settings``. Or, in its place:
+        from the first period on are left out. All are counted in ``settings``. Negative values
+        where no time is negative are refused. Or, in its place:
     rollout_log, flag, treated_by, ramp_threshold, unlisted
         A frame or path of flag events with columns ``flag, unit, time, event``: see
         :class:`noholdout_did.rollout_log.LogRequest`. Its unit is that of ``unit``, or else of
@@ -120,9 +121,10 @@ def estimate(
         Average duplicate (unit, time) rows into one, which turns user rows into a panel.
     inference, replicates
         ``analytic`` (t with cluster degrees of freedom) or ``bootstrap`` (the studentised
-        multiplier bootstrap), or ``randomization``: for waves drawn at random, p-value and interval
-        from clusters redrawn over the waves, valid however few there are. The latter two take 999
-        draws by default. Simultaneous bands come from the bootstrap in any case.
+        multiplier bootstrap); ``randomization``: for waves drawn at random, p-value and interval
+        from clusters redrawn over the waves, valid however few there are; these two take 999 draws
+        by default. ``leave-out``, for ``imputation``: each cluster is compared with the others of
+        its wave. Simultaneous bands come from the bootstrap in any case.
     missing, conf_level, margin, seed
         ``refuse`` or ``drop`` (counted); level of intervals and bands; the M of "not worse than
         -M", in outcome units; seed of the draws.
