@@ -4,7 +4,8 @@
 
 The default estimate of the pinned-tenants launch on each trap of the telemetry at its severity,
 and on the clean product. The allowance and its threshold were chosen on seeds 1 to 400, how donors'
-jumps are judged on seeds from 5001 on; report on others. ``silent`` is the share of runs called sound on an interval that misses the truth.
+jumps are judged on seeds from 5001 on; report on others. ``silent`` is the share of runs called
+sound on an interval that misses the truth.
 """
 
 from __future__ import annotations
