@@ -178,7 +178,8 @@ unaware = measure(lossy, treated)
 told = measure(lossy, treated, negative_controls=["tasks"])
 print(f"log loses failures: {100 * unaware.estimate:+.2f} points, verdict {unaware.verdict};")
 print(f"  told to watch the tasks, verdict {told.verdict}:")
-print(fill(told.check("negative_controls").message, 76, initial_indent="  ", subsequent_indent="  "))
+message = told.check("negative_controls").message
+print(fill(message, 76, initial_indent="  ", subsequent_indent="  "))
 
 kinder = telemetry.copy()
 kinder.loc[mine & after, "task_completion_rate"] += 0.03
