@@ -1,6 +1,6 @@
 """Do the joint bands of several metrics hold together on the product's clean telemetry?
 
-    python benchmarks/synthetic_control/metrics_study.py --replications 1000 --seed 90000
+    python benchmarks/synthetic_control/metrics_study.py --replications 200
 
 Quality, thumbs-up, minutes and cost per task of the same launch, with the correlation that the
 product gives them. One row a launch: the share of panels in which all four 95% bands hold their
