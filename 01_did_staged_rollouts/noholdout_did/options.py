@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice, check_level, check_seed, resolve_replicates
 
 from noholdout_did.kernels.adjusted import Adjust
 from noholdout_did.kernels.aggregate import AggregateName

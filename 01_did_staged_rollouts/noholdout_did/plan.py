@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_level
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import critical_value
-from noholdout_shared.input import Missing, check_level, codes, is_proportion, outcome, read_rows
+from noholdout_shared.input import Missing, codes, is_proportion, outcome, read_rows
 from noholdout_shared.jsonable import jsonable, records
 from noholdout_shared.render import effect_text
 from scipy import special

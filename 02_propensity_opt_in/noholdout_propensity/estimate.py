@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace as replace_options
 from typing import Any, Literal
 
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice
+from noholdout_shared.input import Missing
 
 from noholdout_propensity.assemble import assemble
 from noholdout_propensity.audit import abstains, with_all_estimators

@@ -8,21 +8,18 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import influence_std_error, require_clusters
 from noholdout_shared.input import (
     Missing,
     binary,
-    check_choice,
-    check_level,
-    check_seed,
     codes,
     denominators,
     is_proportion,
     outcome,
     positive_weights,
     read_rows,
-    resolve_replicates,
 )
 
 from noholdout_propensity.columns import covariate_columns, joined

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import check_choice
 
 from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.trimming import (

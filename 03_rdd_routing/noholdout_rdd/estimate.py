@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from noholdout_shared.input import Missing, check_seed, resolve_replicates
+from noholdout_shared.arguments import check_seed, resolve_replicates
+from noholdout_shared.input import Missing
 
 from noholdout_rdd.columns import Columns
 from noholdout_rdd.estimators.local_polynomial import local_polynomial

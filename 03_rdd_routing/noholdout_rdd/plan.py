@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_choice, check_level
 from noholdout_shared.checks import Check, judge
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import critical_value
-from noholdout_shared.input import Missing, check_choice, check_level, numeric, read_rows
+from noholdout_shared.input import Missing, numeric, read_rows
 from noholdout_shared.jsonable import jsonable, records
 from noholdout_shared.render import effect_text
 from scipy import special

@@ -7,17 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.design_matrix import DesignMatrix, design_matrix
 from noholdout_shared.engine import SummedRows
 from noholdout_shared.inference import require_clusters
-from noholdout_shared.input import (
-    Missing,
-    check_choice,
-    codes,
-    denominators,
-    numeric,
-    positive_weights,
-)
+from noholdout_shared.input import Missing, codes, denominators, numeric, positive_weights
 from noholdout_shared.input import binary as binary_column
 
 from noholdout_rdd.columns import Columns

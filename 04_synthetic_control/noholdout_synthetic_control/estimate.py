@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice
+from noholdout_shared.input import Missing
 
 from noholdout_synthetic_control.estimators.augmented import augmented
 from noholdout_synthetic_control.estimators.classic import classic

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_choice, check_level, check_seed
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import Missing, check_choice, check_level, check_seed
+from noholdout_shared.input import Missing
 from noholdout_shared.jsonable import jsonable, records
 from noholdout_shared.render import effect_text
 

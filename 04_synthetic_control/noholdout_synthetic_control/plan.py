@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_level, check_seed
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import POWER, critical_value
-from noholdout_shared.input import Missing, check_level, check_seed, read_rows
+from noholdout_shared.input import Missing, read_rows
 from noholdout_shared.jsonable import jsonable, records
 from scipy import optimize, special
 

@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import (
-    Missing,
-    check_choice,
-    check_level,
-    check_seed,
-    resolve_replicates,
-)
+from noholdout_shared.input import Missing
 
 DEFAULT_LEARNER = "x"
 DEFAULT_REPLICATES = 500

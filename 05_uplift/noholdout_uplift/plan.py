@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from noholdout_shared.arguments import check_level
 from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
-from noholdout_shared.input import Missing, check_level, is_proportion, read_rows
+from noholdout_shared.input import Missing, is_proportion, read_rows
 from noholdout_shared.input import outcome as outcome_column
 from noholdout_shared.jsonable import jsonable
 from noholdout_shared.render import effect_text

@@ -17,15 +17,9 @@ import numpy as np
 import pandas as pd
 
 from noholdout_shared import sources
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import (
-    Missing,
-    Rows,
-    check_choice,
-    is_proportion,
-    read_rows,
-    settle_missing,
-)
+from noholdout_shared.input import Missing, Rows, is_proportion, read_rows, settle_missing
 from noholdout_shared.input import outcome as outcome_of_rows
 from noholdout_shared.plain import plain_objects
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from noholdout_shared.arguments import check_margin
 from noholdout_shared.checks import Check, Verdict, structural, verdict
 from noholdout_shared.inference import not_worse_p, smallest_effect
-from noholdout_shared.input import check_margin
 from noholdout_shared.jsonable import jsonable, records
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import math
-import numbers
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,6 +11,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
 from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, read_location, require_columns
@@ -195,79 +194,6 @@ def _distinct(values: pd.Series) -> np.ndarray:
             "A cell must hold one number, text or date.",
             "Take the values out of their containers, or name another column.",
         ) from error
-
-
-def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raise a DataError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise DataError(
-            f"{name} is {value!r}, which isn't a choice here.",
-            "",
-            f"Use one of: {', '.join(map(str, choices))}.",
-        )
-
-
-def check_level(conf_level: float) -> None:
-    """Raise a DataError unless ``0 < conf_level < 1``."""
-    if not (isinstance(conf_level, numbers.Real) and 0 < conf_level < 1):
-        raise DataError(
-            f"conf_level is {conf_level!r}.",
-            "A confidence level lies between 0 and 1.",
-            "Use 0.95 for a 95% interval.",
-        )
-
-
-def check_margin(margin: float) -> None:
-    """Raise a DataError unless the margin is finite and zero or more."""
-    if not (isinstance(margin, numbers.Real) and 0 <= margin < math.inf):
-        raise DataError(
-            f"margin is {margin!r}.",
-            "It says how much worse is still acceptable: the question is whether the effect is "
-            "above minus the margin.",
-            "Give a number of zero or more, in the outcome's units.",
-        )
-
-
-def check_seed(seed: int) -> None:
-    """Raise a DataError unless the seed is a whole number of zero or more."""
-    if not (isinstance(seed, numbers.Integral) and seed >= 0):
-        raise DataError(
-            f"seed is {seed!r}.", "The random numbers start from it.", "Use 0, 1, 2 or so."
-        )
-
-
-def resolve_replicates(
-    replicates: int | None,
-    inference: str,
-    resampling: Sequence[str],
-    default: int,
-    minimum: int = 50,
-) -> int | None:
-    """The number of draws: ``None`` for an inference that draws nothing.
-
-    Raises
-    ------
-    DataError
-        Replicates were asked of an inference that draws nothing, or there are too few of them.
-    """
-    if inference not in resampling:
-        if replicates is not None:
-            raise DataError(
-                f"replicates={replicates} was asked, but inference {inference!r} draws nothing.",
-                "An option that changes nothing would mislead.",
-                f"Leave it out, or use inference {' or '.join(map(repr, resampling))}."
-                if resampling
-                else "Leave it out.",
-            )
-        return None
-    draws = default if replicates is None else replicates
-    if draws < minimum:
-        raise DataError(
-            f"replicates is {draws}.",
-            f"Fewer than {minimum} draws give a standard error that is mostly noise.",
-            f"Use {default} or more.",
-        )
-    return draws
 
 
 def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:

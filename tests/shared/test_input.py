@@ -10,18 +10,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from noholdout_shared.arguments import check_level, check_seed, resolve_replicates
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import (
-    binary,
-    check_level,
-    check_seed,
-    codes,
-    numeric,
-    outcome,
-    positive_weights,
-    read_rows,
-    resolve_replicates,
-)
+from noholdout_shared.input import binary, codes, numeric, outcome, positive_weights, read_rows
 
 FRAME = pd.DataFrame(
     {

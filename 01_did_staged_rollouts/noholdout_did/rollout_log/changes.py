@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import Missing, check_choice
+from noholdout_shared.input import Missing
 
 from noholdout_did.rollout_log.events import Events, read_events, shown
 

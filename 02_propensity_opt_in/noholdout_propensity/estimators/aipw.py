@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
 import numpy as np
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import check_choice
 
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import (

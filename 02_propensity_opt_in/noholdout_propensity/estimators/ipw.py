@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
-from noholdout_shared.input import check_choice
+from noholdout_shared.arguments import check_choice
 from scipy import special
 
 from noholdout_propensity.assemble import answered

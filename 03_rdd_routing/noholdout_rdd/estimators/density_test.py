@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from noholdout_shared.input import Missing, check_choice, numeric, read_rows
+from noholdout_shared.arguments import check_choice
+from noholdout_shared.input import Missing, numeric, read_rows
 
 from noholdout_rdd.estimators.options import HIGHEST_DEGREE, check_positive
 from noholdout_rdd.inference import refuse_sparse

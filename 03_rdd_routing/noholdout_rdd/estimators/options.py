@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
 
+from noholdout_shared.arguments import check_choice, check_level
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice, check_level
 
 from noholdout_rdd.inference import Inference
 from noholdout_rdd.kernels.bandwidth import SELECTORS, Selector

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_level
 from noholdout_shared.checks import Check, structural, untestable
 from noholdout_shared.inference import critical_value, interval
-from noholdout_shared.input import Missing, check_level
+from noholdout_shared.input import Missing
 from noholdout_shared.render import effect_text
 
 from noholdout_synthetic_control.kernels.interrupted import StepFit, fit_step

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, get_args
 
-from noholdout_shared.input import Missing, check_choice, check_level, check_seed
+from noholdout_shared.arguments import check_choice, check_level, check_seed
+from noholdout_shared.input import Missing
 
 from noholdout_synthetic_control.kernels.fits import Solver
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
+from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
-from noholdout_shared.input import check_choice
 
 from noholdout_synthetic_control.checks import staggered_checks
 from noholdout_synthetic_control.estimators.augmented import augmented_build

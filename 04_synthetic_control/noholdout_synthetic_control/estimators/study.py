@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from noholdout_shared.arguments import resolve_replicates
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import resolve_replicates
 
 from noholdout_synthetic_control.estimators.options import Options, settled_options
 from noholdout_synthetic_control.inference import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Literal, get_args
 
-from noholdout_shared.input import check_choice
+from noholdout_shared.arguments import check_choice
 
 Learner = Literal["s", "t", "x", "r", "dr", "class"]
 LearnerOrAll = Literal["s", "t", "x", "r", "dr", "class", "all"]
