@@ -122,10 +122,12 @@ def control_check(
     share = sizes[last] / sizes[first]
     thin = float(weights[sizes < 0.25 * sizes[first]].sum() / weights.sum())
     assumption = "The comparison stays one with the same kind of groups over the whole period."
-    found = (
-        f"The control group has {sizes[first]:,} {what} at most and {sizes[last]:,} at least "
-        f"(in {periods[int(cells.period[last])]})."
+    when = (
+        "throughout"
+        if sizes[last] == sizes[first]
+        else f"at most and {sizes[last]:,} at least (in {periods[int(cells.period[last])]})"
     )
+    found = f"The control group has {sizes[first]:,} {what} {when}."
     if thin > 0.25:
         return structural(
             "control_group",

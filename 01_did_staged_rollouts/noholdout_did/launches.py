@@ -106,22 +106,24 @@ def _among_numbers(
     plain = numbers.to_numpy(dtype=float)
     infinite = np.isinf(plain)
     zero = (plain == 0) & (periods[0] > 0)
-    _refuse_negative(plain, periods, column, time)
+    _refuse_doubtful(plain, periods, column, time)
     index, reason = _place(_snapped(plain, periods.astype(float)), periods.astype(float))
     index = np.where(infinite | zero, len(periods), index)
     return index, np.where(infinite, 2, np.where(zero, 3, reason))
 
 
-def _refuse_negative(values: np.ndarray, periods: np.ndarray, column: str, time: str) -> None:
-    """-1 often stands for never, and would be read as treated from the start."""
-    negative = values[(values < 0) & np.isfinite(values)]
-    if len(negative) == 0 or periods[0] < 0:
+def _refuse_doubtful(values: np.ndarray, periods: np.ndarray, column: str, time: str) -> None:
+    """-1 and 0 often stand for never, and would be read as treated from the start."""
+    finite = values[np.isfinite(values)]
+    doubtful = finite[finite < 0] if len(finite[finite < 0]) else finite[finite == 0]
+    if len(doubtful) == 0 or periods[0] < 0 or (doubtful[0] == 0 and periods[0] > 0):
         return
+    where = "is never below 0" if doubtful[0] < 0 else "begins at 0"
     raise DataError(
-        f"Column {column!r} holds {negative[0]:g}, but {time!r} is never below 0.",
-        "It could mean never treated, or treated before the data begin; the answer differs.",
-        f"Leave {column!r} empty for never treated; for units treated from the start write the "
-        f"first period, {periods[0]}.",
+        f"Column {column!r} holds {doubtful[0]:g}, and {time!r} {where}.",
+        "It could mean never treated, or treated from the start; the answer differs.",
+        f"Leave {column!r} empty for never treated. Units treated from the start show no effect: "
+        "leave them out.",
     )
 
 

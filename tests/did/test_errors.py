@@ -85,7 +85,11 @@ def test_times_that_differ_by_rounding_alone() -> None:
 def test_times_and_launches_that_could_mean_anything() -> None:
     endless = DATA["t"].astype(float).where(DATA.index != 3, np.inf)
     refuse(DataError, "infinite in 1 rows .*row 4", DATA.assign(t=endless))
-    refuse(DataError, "holds -1, but 't' is never below 0", DATA.assign(g=DATA["g"].fillna(-1)))
+    refuse(DataError, "holds -1, and 't' is never below 0", DATA.assign(g=DATA["g"].fillna(-1)))
+    from_zero = DATA.assign(
+        t=DATA["t"] - DATA["t"].min(), g=(DATA["g"] - DATA["t"].min()).fillna(0)
+    )
+    refuse(DataError, "holds 0, and 't' begins at 0.*Leave 'g' empty for never", from_zero)
     # Times that count from the launch may be negative themselves.
     shifted = estimate(DATA.assign(t=DATA["t"] - 10, g=DATA["g"] - 10), **ARGS)
     assert shifted.estimate == estimate(DATA, **ARGS).estimate
