@@ -40,6 +40,8 @@ def test_error_is_held_against_the_best_that_also_covers() -> None:
     assert kept({}, best)["RMSE over peer's"] == "no"  # 1 / 0.93 = 1.075, known to 0.008
     assert kept({}, best | {"rmse_ratio_mc": 0.02})["RMSE over peer's"] == "open"
     assert kept({}, best | {"rmse_ratio": 0.96})["RMSE over peer's"] == "yes"
+    told = {"estimator": "did:told-tier", "kind": "alternative", "rmse_ratio": 0.9}
+    assert "RMSE over did:told-tier's" not in kept({}, best | told)
     # who doesn't cover is no yardstick, nor who answers another question
     assert "RMSE over peer's" not in kept({}, best | {"coverage": 0.5})
     assert "RMSE over peer's" not in kept({}, best | {"estimand": "other"})
