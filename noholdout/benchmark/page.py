@@ -11,8 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from noholdout_shared.errors import DataError
 
-from noholdout.benchmark.arena import WITHOUT_TRAP
-from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap
+from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap, trap_rows
 from noholdout.benchmark.promises import promises
 from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading, where
 from noholdout.files import figure_bytes, require_folder
@@ -112,23 +111,10 @@ def _note(row: Mapping[str, Any]) -> str:
 
 
 def _traps(board: pd.DataFrame) -> list[dict[str, str]]:
-    ours = board[board["kind"] == "default"]
-    pictures = []
-    traps = ours[~ours["scenario"].isin(WITHOUT_TRAP)]
-    for (design, scenario, n_users), rows in traps.groupby(
-        ["design", "scenario", "n_users"], sort=False
-    ):
-        clean = ours[
-            (ours["design"] == design) & (ours["scenario"] == "clean")
-            & (ours["n_users"] == n_users)
-        ]  # fmt: skip
-        pictures.append(
-            {
-                "title": f"{heading(str(design), str(scenario), 0)} ({n_users:,} users)",
-                "picture": _inline(plot_trap(pd.concat([clean, rows]))),
-            }
-        )
-    return pictures
+    return [
+        {"title": f"{title} ({users:,} users)", "picture": _inline(plot_trap(rows))}
+        for title, users, rows in trap_rows(board)
+    ]
 
 
 def _inline(figure: Figure) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from noholdout_shared.errors import DataError
 from noholdout_shared.style import (
     COMPARISON,
     FAINT,
@@ -15,7 +16,8 @@ from noholdout_shared.style import (
     house_style,
 )
 
-from noholdout.benchmark.arena import PROMISE, PROMISE_SEVERITY
+from noholdout.benchmark.arena import CLEAN, PROMISE, PROMISE_SEVERITY, WITHOUT_TRAP, traps
+from noholdout.benchmark.table import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,6 +88,25 @@ def _edges(rows: pd.DataFrame, name: str) -> tuple[float, float]:
     return (-reach if name == "bias" else 0.0), reach
 
 
+def trap_rows(board: pd.DataFrame) -> list[tuple[str, int, pd.DataFrame]]:
+    """Each trap that our defaults met: its title, the number of users, its and the clean rows."""
+    known = traps()
+    ours = board[board["kind"] == "default"]
+    found = []
+    met = ours[~ours["scenario"].isin(WITHOUT_TRAP)]
+    for (design, scenario, users), rows in met.groupby(
+        ["design", "scenario", "n_users"], sort=False
+    ):
+        clean = ours[
+            (ours["design"] == design) & (ours["scenario"] == CLEAN) & (ours["n_users"] == users)
+        ]
+        title = heading(str(design), str(scenario), 0)
+        if scenario in known and not known[str(scenario)].revealable:
+            title += " (no promise)"
+        found.append((title, int(rows["n_users"].iloc[0]), pd.concat([clean, rows])))
+    return found
+
+
 def plot_trap(rows: pd.DataFrame) -> Figure:
     """One estimator in one trap against severity; the clean cell stands at 0.
 
@@ -96,21 +117,54 @@ def plot_trap(rows: pd.DataFrame) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    rows = rows.sort_values("severity")
     with house_style():
         figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-        flagged = rows.assign(flagged=1 - rows["sound"], flagged_mc=rows["sound_mc"])
-        _line(ax, flagged, "coverage", COMPARISON, "o", "intervals that hold the truth")
-        _line(ax, flagged, "coverage_sound", THIRD, "s", "the same, when called sound", "--")
-        _line(ax, flagged, "flagged", NEUTRAL, "^", "flagged: caution or do-not-use")
-        _line(ax, flagged, "silent", TREATED, "D", "silent: sound, and it misses")
-        ax.axhline(100 * PROMISE, color=TREATED, linewidth=1, linestyle=":")
-        ax.axvline(PROMISE_SEVERITY, color=FAINT, linewidth=1)
-        ax.set_ylim(-3, 103)
+        _draw_trap(ax, rows)
         ax.set_xlabel("severity: bias over standard error at 50,000 users (0: clean)")
         ax.set_ylabel("% of runs")
         ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
+
+
+def plot_traps(board: pd.DataFrame) -> Figure:
+    """Every trap against severity, small, on one sheet."""
+    import matplotlib.pyplot as plt
+
+    found = trap_rows(board)
+    if not found:
+        raise DataError(
+            "No trap was run, so there is nothing to draw.", "", "Add --scenario traps, or all."
+        )
+    several = len({users for _, users, _ in found}) > 1
+    columns = min(4, len(found))
+    lines = math.ceil(len(found) / columns)
+    with house_style():
+        figure, panels = plt.subplots(
+            lines, columns, figsize=(3 * columns, 0.9 + 2.2 * lines), sharex=True, sharey=True,
+            squeeze=False, layout="constrained",
+        )  # fmt: skip
+        for ax, (title, users, rows) in zip(panels.flat, found, strict=False):
+            _draw_trap(ax, rows)
+            ax.set_title(f"{title}, {users:,} users" if several else title, fontsize=8)
+        for ax in panels.flat[len(found) :]:
+            ax.set_axis_off()
+        figure.supxlabel("severity: bias over standard error at 50,000 users (0: clean)")
+        figure.supylabel("% of runs")
+        handles, labels = panels.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
+    return figure
+
+
+def _draw_trap(ax: Axes, rows: pd.DataFrame) -> None:
+    rows = rows.sort_values("severity")
+    flagged = rows.assign(flagged=1 - rows["sound"], flagged_mc=rows["sound_mc"])
+    _line(ax, flagged, "coverage", COMPARISON, "o", "intervals that hold the truth")
+    _line(ax, flagged, "coverage_sound", THIRD, "s", "the same, when called sound", "--")
+    _line(ax, flagged, "flagged", NEUTRAL, "^", "flagged: caution or do-not-use")
+    _line(ax, flagged, "silent", TREATED, "D", "silent: sound, and it misses")
+    ax.axhline(100 * PROMISE, color=TREATED, linewidth=1, linestyle=":")
+    ax.axvline(PROMISE_SEVERITY, color=FAINT, linewidth=1)
+    ax.set_ylim(-3, 103)
 
 
 def _line(

@@ -54,6 +54,7 @@ def benchmark(
     ] = "out/benchmark",
     csv: Annotated[str | None, typer.Option(help="Write the leaderboard here.")] = None,
     report: opt.Report = None,
+    plot: opt.Plot = None,
     check_rates: Annotated[
         str | None, typer.Option(help="Write how often each check fires here (.json).")
     ] = None,
@@ -86,7 +87,7 @@ def benchmark(
     results = run(batches, out, jobs=jobs, backend=backend)
     board = leaderboard(results)
     facts = _facts(runs, slow_runs, seed)
-    _write(board, results, facts, csv, report, check_rates)
+    _write(board, results, facts, csv, report, plot, check_rates)
     if as_json:
         from noholdout_shared.jsonable import jsonable, records
 
@@ -167,6 +168,7 @@ def _write(
     facts: dict[str, Any],
     csv: str | None,
     report: str | None,
+    plot: str | None,
     check_rates: str | None,
 ) -> None:
     if csv:
@@ -180,6 +182,13 @@ def _write(
         from noholdout.benchmark.page import write_page
 
         write_page(board, report, facts)
+    if plot:
+        from pathlib import Path
+
+        from noholdout.benchmark.plot import plot_traps
+        from noholdout.files import figure_bytes, write_picture
+
+        write_picture(figure_bytes(plot_traps(board), Path(plot).suffix.lstrip(".")), plot)
     if check_rates:
         from noholdout.benchmark.rates import write_rates
 

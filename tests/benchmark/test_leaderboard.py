@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from noholdout_shared.errors import DataError
 
 from noholdout.benchmark.answer import answer_of
-from noholdout.benchmark.plot import plot_cell
+from noholdout.benchmark.plot import plot_cell, plot_traps
 from noholdout.benchmark.rates import fire_rates
 from noholdout.benchmark.scores import (
     leaderboard,
@@ -135,6 +136,23 @@ def test_a_naive_answer_does_not_squeeze_the_picture() -> None:
     assert [line.get_xdata()[0] for line in arrows] == pytest.approx([bias.get_xlim()[1]])
     assert rmse.get_xlim()[0] == 0
     assert plot_cell(leaderboard(naive)).axes[0].get_xlim()[1] > 8500, "alone it is shown"
+
+
+def test_every_trap_has_its_panel_and_says_what_is_promised() -> None:
+    traps = [
+        frame(RUNS, scenario=name, severity=severity)
+        for name in ("did-pre-trends", "did-spill-over") for severity in (1.0, 3.0)
+    ]  # fmt: skip
+    board = leaderboard(pd.concat([frame(RUNS), *traps]))
+    panels = [ax for ax in plot_traps(board).axes if ax.axison]
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in panels] == [
+        "did: pre-trends", "did: spill-over (no promise)",
+    ]  # fmt: skip
+    covers = panels[0].lines[0]
+    assert covers.get_xdata().tolist() == [0.0, 1.0, 3.0], "clean stands at 0"
+    assert covers.get_ydata().tolist() == [75.0] * 3
+    with pytest.raises(DataError, match="No trap was run"):
+        plot_traps(leaderboard(frame(RUNS)))
 
 
 def test_fire_rates_by_hand() -> None:
