@@ -54,11 +54,11 @@ class CheckRate:
     @property
     def text(self) -> str:
         """``finds 96 of 100 violations of 3 SE (did-pre-trends); false alarm 4 in 100``."""
-        alarm = f"false alarm {self.false_alarms} in {self.clean_runs:,}"
+        alarm = f"false alarm {self.false_alarms:,} in {self.clean_runs:,}"
         if self.scenario is None:
             return f"{alarm}; no violation measured so far sets it off"
         return (
-            f"finds {self.fired} of {self.runs:,} violations of {self.severity:g} SE "
+            f"finds {self.fired:,} of {self.runs:,} violations of {self.severity:g} SE "
             f"({self.scenario}); {alarm}"
         )
 
