@@ -146,18 +146,21 @@ def detectable(
         Periods between each gap and the base, shape ``(K,)``; a drift of 1 moves a gap by -lag.
     """
     critical = -special.stdtrit(tests.df, levels[: tests.single.shape[1]] / 2)
-    noise, trend = drawn.gaps @ tests.single, -lag @ tests.single
+    noise = tests.single.T @ drawn.gaps.T / drawn.scale
+    trend = -(lag @ tests.single)
+    t_trend = trend[:, None] / drawn.scale
     if tests.joint is not None:
         k = tests.joint.shape[1]
-        most = k * float(special.fdtri(k, tests.df, 1 - levels[-1]))
+        most = k * float(special.fdtri(k, tests.df, 1 - levels[-1])) * drawn.scale**2
         noise_f, trend_f = drawn.gaps @ tests.joint, -lag @ tests.joint
+        # The squared length of noise_f + slope * trend_f, as a polynomial in the slope.
+        constant, linear = (noise_f**2).sum(axis=1), 2 * noise_f @ trend_f
+        square = float(trend_f @ trend_f)
 
     def rejected(slope: float) -> np.ndarray:
-        t = (noise + slope * trend) / drawn.scale[:, None]
-        found = (np.abs(t) > critical).any(axis=1)
+        found = (np.abs(noise + slope * t_trend) > critical[:, None]).any(axis=0)
         if tests.joint is not None:
-            f = ((noise_f + slope * trend_f) ** 2).sum(axis=1) / drawn.scale**2
-            found |= f > most
+            found |= constant + slope * linear + slope**2 * square > most
         return found
 
     low, high = 0.0, 1.0 / float(np.abs(trend).max())
