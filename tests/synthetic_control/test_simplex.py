@@ -6,10 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
+from noholdout_synthetic_control.kernels import fits
+from noholdout_synthetic_control.kernels.fits import classic_problem, demeaned_problem, refit
 from noholdout_synthetic_control.kernels.simplex import (
     exact_weights,
     optimality_gap,
     slsqp_weights,
+    weights_of_many,
 )
 
 
@@ -105,3 +108,62 @@ def test_duplicates_and_degenerate_inputs() -> None:
     single = exact_weights(one @ one.T)
     joined = fit.weights[:5] + fit.weights[5:]
     np.testing.assert_allclose(joined, single.weights, atol=1e-8)
+
+
+@pytest.mark.parametrize("ridge", [0.1, 10.0, 1000.0])
+@pytest.mark.parametrize("donors", [1, 4, 30])
+def test_many_problems_together_have_each_ones_optimum(ridge: float, donors: int) -> None:
+    matrix = gram(3, donors, 25)
+    rng = np.random.default_rng(donors)
+    penalties = ridge * rng.uniform(0.2, 1.0, (60, donors))
+    left_out = rng.random((60, donors)) < 0.3
+    left_out[left_out.all(axis=1), 0] = False
+    for guess in (np.ones(donors, bool), rng.random(donors) < 0.2):
+        found = weights_of_many(matrix, penalties, left_out, guess)
+        assert (found[left_out] == 0).all()
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+        for row in range(60):
+            kept = np.flatnonzero(~left_out[row])
+            alone = matrix[np.ix_(kept, kept)] + np.diag(penalties[row, kept])
+            assert optimality_gap(alone, found[row, kept]) < 1e-10
+            np.testing.assert_allclose(
+                found[row, kept], exact_weights(alone).weights, rtol=0, atol=1e-10
+            )
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_problems_that_do_not_settle_together_are_solved_alone(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, penalties = gram(3, 12, 25), np.full((9, 12), 0.5)
+    left_out = np.eye(9, 12, dtype=bool)
+    whole = weights_of_many(matrix, penalties, left_out, np.ones(12, bool))
+    monkeypatch.setattr("noholdout_synthetic_control.kernels.simplex.PIVOT_STEPS", steps)
+    alone = weights_of_many(matrix, penalties, left_out, np.ones(12, bool))
+    np.testing.assert_allclose(alone, whole, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("estimator, periods", [("demeaned", 40), ("classic", 40), ("classic", 6)])
+def test_resamples_together_are_the_fits_one_by_one(
+    estimator: str, periods: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six periods for twelve donors: several weights fit as well, so each is fitted alone."""
+    rng = np.random.default_rng(8)
+    outcomes = rng.normal(size=(13, 2)) @ rng.normal(size=(2, periods + 9))
+    outcomes += rng.normal(0, 0.5, outcomes.shape)
+    if estimator == "classic":
+        problem = classic_problem(outcomes, periods)
+    else:
+        problem = demeaned_problem(outcomes, periods, np.full(13, 0.25), 4)
+    target, donors = np.eye(13)[0], np.arange(1, 13)
+    fit = problem.fit(target, donors)
+    copies = rng.multinomial(12, np.full(12, 1 / 12), size=50)
+    together = problem.refit_weights(target, donors, copies, fit.weights > 0)
+    assert (together is None) == (periods == 6)
+    monkeypatch.setattr(fits, "AT_ONCE", 1000)  # in several parts
+    effects, gaps = refit(problem, fit, target, donors, copies)
+    for row, drawn in enumerate(copies):
+        kept = np.flatnonzero(drawn)
+        alone = problem.fit(target, donors[kept], drawn[kept])
+        assert effects[row] == pytest.approx(alone.effect, abs=1e-10)
+        np.testing.assert_allclose(gaps[row], alone.gap, rtol=0, atol=1e-10)

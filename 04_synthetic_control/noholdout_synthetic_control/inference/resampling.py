@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from noholdout_synthetic_control.inference.uncertainty import Uncertainty
-from noholdout_synthetic_control.kernels.fits import Fit, Problem
+from noholdout_synthetic_control.kernels.fits import Fit, Problem, refit
 
 LEAST_DF = 1.0
 ONE_DONOR = (
@@ -86,12 +86,7 @@ def bootstrap_uncertainty(
         return Uncertainty(math.nan, math.nan, reason, np.full(periods, math.nan))
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(donors.size, np.full(donors.size, 1.0 / donors.size), size=replicates)
-    effects = np.empty(replicates)
-    gaps = np.empty((replicates, periods))
-    for row, copies in enumerate(draws):
-        drawn = np.flatnonzero(copies)
-        resampled = problem.fit(target, donors[drawn], copies[drawn])
-        effects[row], gaps[row] = resampled.effect, resampled.gap
+    effects, gaps = refit(problem, fit, target, donors, draws)
     tails = [(1 - conf_level) / 2, (1 + conf_level) / 2]
     low, high = np.quantile(effects, tails)
     label = f"cluster bootstrap over donors, {replicates} draws, percentiles (covers too little)"
@@ -108,6 +103,8 @@ def leave_one_out(problem: Problem, fit: Fit, target: np.ndarray, donors: np.nda
     estimates = np.full(donors.size, fit.effect)
     if donors.size < 2:
         return np.full(donors.size, math.nan)
-    for k in np.flatnonzero(fit.weights):
-        estimates[k] = problem.fit(target, np.delete(donors, k)).effect
+    carrying = np.flatnonzero(fit.weights)
+    kept = np.ones((carrying.size, donors.size), dtype=int)
+    kept[np.arange(carrying.size), carrying] = 0
+    estimates[carrying], _ = refit(problem, fit, target, donors, kept)
     return estimates

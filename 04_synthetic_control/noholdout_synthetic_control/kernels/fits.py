@@ -15,11 +15,17 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from noholdout_synthetic_control.kernels.simplex import exact_weights, slsqp_weights
+from noholdout_synthetic_control.kernels.simplex import (
+    exact_weights,
+    slsqp_weights,
+    weights_of_many,
+)
 
 Solver = Literal["exact", "slsqp"]
 
 RIDGE = 4.0
+AT_ONCE = 2_000_000  # numbers in the matrices of the resamples that are solved together
+LEAST_CURVATURE = 1e-6  # of the largest squared distance: below it weights are hardly unique
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,29 @@ class SimplexProblem:
         """
         matrix = distance_gram(self.gram, target, donors)
         penalty = self.ridge[donors]
-        matrix[np.diag_indices_from(matrix)] += penalty if copies is None else penalty / copies
+        matrix.flat[:: donors.size + 1] += penalty if copies is None else penalty / copies
         solve = exact_weights if self.solver == "exact" else slsqp_weights
         weights = solve(matrix).weights
         return twin(self.outcomes, self.n_pre, target, donors, weights, self.pre_weights())
+
+    def refit_weights(
+        self, target: np.ndarray, donors: np.ndarray, copies: np.ndarray, guess: np.ndarray
+    ) -> np.ndarray | None:
+        """Weights of many resamples, shape ``(R, J)``; ``None`` where they may not be unique.
+
+        ``copies`` has a row a resample, zero for a donor left out; ``guess`` are donors that
+        probably carry weight.
+        """
+        matrix = distance_gram(self.gram, target, donors)
+        penalty = self.ridge[donors]
+        curvature = np.linalg.eigvalsh(matrix)[0] + penalty.min() / copies.max()
+        if self.solver != "exact" or curvature <= LEAST_CURVATURE * matrix.diagonal().max():
+            return None
+        left_out = copies == 0
+        penalties = penalty / (copies + left_out)
+        parts = -(-copies.size * donors.size // AT_ONCE)
+        pairs = zip(np.array_split(penalties, parts), np.array_split(left_out, parts), strict=True)
+        return np.vstack([weights_of_many(matrix, p, out, guess) for p, out in pairs])
 
     def pre_weights(self) -> np.ndarray:
         """Equal weights on the pre-launch periods, or zeros without an intercept."""
@@ -124,17 +149,39 @@ class EqualWeights:
         return twin(self.outcomes, self.n_pre, target, donors, counts / counts.sum(), equal)
 
 
+def refit(
+    problem: Problem, fit: Fit, target: np.ndarray, donors: np.ndarray, copies: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Effects ``(R,)`` and gaps ``(R, T)`` of ``fit`` with donors left out or drawn several times.
+
+    ``copies`` counts them, shape ``(R, J)``, at least one a row.
+    """
+    if isinstance(problem, SimplexProblem):
+        weights = problem.refit_weights(target, donors, copies, fit.weights > 0)
+        if weights is not None:
+            raw = target @ problem.outcomes - weights @ problem.outcomes[donors]
+            gaps = raw - (raw[:, : problem.n_pre] @ problem.pre_weights())[:, None]
+            return gaps[:, problem.n_pre :].mean(axis=1), gaps
+    effects, paths = np.empty(len(copies)), np.empty((len(copies), fit.gap.size))
+    for row, drawn in enumerate(copies):
+        chosen = np.flatnonzero(drawn)
+        found = problem.fit(target, donors[chosen], drawn[chosen])
+        effects[row], paths[row] = found.effect, found.gap
+    return effects, paths
+
+
 def distance_gram(gram: np.ndarray, target: np.ndarray, donors: np.ndarray) -> np.ndarray:
     """Inner products of the donors' distances from the target, shape ``(J, J)``.
 
     ``(z_j - z_t)'(z_k - z_t)``, so that ``w'Kw`` is the squared misfit for weights that sum to
     one (the fit's right-hand side needs no separate term).
     """
-    members = np.flatnonzero(target)
+    members = target.nonzero()[0]
     shares = target[members]
-    cross = gram[np.ix_(donors, members)] @ shares
-    own = float(shares @ gram[np.ix_(members, members)] @ shares)
-    return gram[np.ix_(donors, donors)] - cross[:, None] - cross[None, :] + own
+    rows = gram[donors]
+    cross = rows[:, members] @ shares
+    own = float(shares @ gram[members][:, members] @ shares)
+    return rows[:, donors] - cross[:, None] - cross[None, :] + own
 
 
 def twin(
@@ -146,7 +193,7 @@ def twin(
     pre_weights: np.ndarray,
 ) -> Fit:
     """Assemble the gap, the intercept and the effect from both sets of weights."""
-    members = np.flatnonzero(target)
+    members = target.nonzero()[0]
     raw = target[members] @ outcomes[members] - weights @ outcomes[donors]
     intercept = float(pre_weights @ raw[:n_pre])
     gap = raw - intercept

@@ -5,7 +5,8 @@ is the linear complementarity problem ``z >= 0, Az >= 1, z'(Az - 1) = 0`` with `
 Lawson and Hanson's (1974, chapter 23) active set adds one column at a time, so that it never meets
 a singular system, and is quick when few donors carry weight. With a guess of which donors do (a
 neighbouring problem's answer, or all of them under a strong ridge), block principal pivoting (Kim
-and Park 2011, SIAM J. Sci. Comput. 33(6), section 3) needs a few steps only.
+and Park 2011, SIAM J. Sci. Comput. 33(6), section 3) needs a few steps only; resamples of one
+problem take them together.
 """
 
 from __future__ import annotations
@@ -104,6 +105,80 @@ def _block_pivot(matrix: np.ndarray, guess: np.ndarray) -> np.ndarray | None:
         if not free.any():
             return None
     return None
+
+
+def weights_of_many(
+    gram: np.ndarray, penalties: np.ndarray, left_out: np.ndarray, guess: np.ndarray
+) -> np.ndarray:
+    """Minimisers of ``w'(K + diag(p))w`` on the simplex for many ``p``, shape ``(R, J)``.
+
+    All problems take their steps of block principal pivoting together; those that don't settle
+    so are solved one by one.
+
+    Parameters
+    ----------
+    gram
+        ``K``, shape ``(J, J)``.
+    penalties
+        One ``p`` a row, shape ``(R, J)``; each ``K + diag(p)`` must be positive definite.
+    left_out
+        Columns that may carry no weight, boolean, shape ``(R, J)``.
+    guess
+        Columns that probably carry weight, boolean, shape ``(J,)``.
+    """
+    allowed, own = ~left_out, penalties
+    scale = np.where(allowed, np.diagonal(gram) + own, 0.0).max(axis=1)[:, None]
+    free = allowed & guess
+    free[~free.any(axis=1)] = True
+    free &= allowed
+    weights = np.full(penalties.shape, np.nan)
+    fewest = np.full(len(free), gram.shape[0] + 1)
+    patience = np.full(len(free), PATIENCE)
+    rows = np.arange(len(free))
+    for _ in range(PIVOT_STEPS):
+        now, size = free[rows], scale[rows]
+        solution = _free_solutions(gram, own[rows], size, now)
+        slack = (solution @ gram + own[rows] * solution) / size
+        slack += solution.sum(axis=1, keepdims=True) - 1.0
+        limit = TOLERANCE * np.maximum(solution.max(axis=1, keepdims=True), 1.0)
+        wrong = np.where(now, solution < -limit, allowed[rows] & (slack < -TOLERANCE))
+        count = wrong.sum(axis=1)
+        done = count == 0
+        found = np.maximum(solution[done], 0.0)
+        weights[rows[done]] = found / found.sum(axis=1, keepdims=True)
+        better = count < fewest[rows]
+        fewest[rows[better]] = count[better]
+        patience[rows] = np.where(better, PATIENCE, patience[rows] - 1)
+        stuck = patience[rows] < 0  # Murty's rule: the last one alone, which can't cycle
+        last = gram.shape[0] - 1 - wrong[:, ::-1].argmax(axis=1)
+        wrong[stuck] &= np.arange(gram.shape[0]) == last[stuck, None]
+        free[rows] ^= wrong
+        rows = rows[~done & free[rows].any(axis=1)]
+        if rows.size == 0:
+            break
+    for row in np.flatnonzero(np.isnan(weights).any(axis=1)):
+        chosen = np.flatnonzero(allowed[row])
+        matrix = gram[chosen][:, chosen] + np.diag(own[row, chosen])
+        weights[row] = 0.0
+        weights[row, chosen] = exact_weights(matrix).weights
+    return weights
+
+
+def _free_solutions(
+    gram: np.ndarray, own: np.ndarray, scale: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """``Az = 1`` over each problem's free columns, zero elsewhere, shape ``(R, J)``."""
+    width = int(free.sum(axis=1).max())
+    order = np.argsort(~free, axis=1, kind="stable")[:, :width]
+    inside = np.take_along_axis(free, order, 1)
+    matrix = gram[order[:, :, None], order[:, None, :]] / scale[:, :, None] + 1.0
+    matrix *= inside[:, :, None] & inside[:, None, :]
+    along = np.arange(width)
+    matrix[:, along, along] += np.where(inside, np.take_along_axis(own, order, 1) / scale, 1.0)
+    values = np.linalg.solve(matrix, inside[:, :, None].astype(float))[:, :, 0]
+    solution = np.zeros(free.shape)
+    np.put_along_axis(solution, order, values * inside, 1)
+    return solution
 
 
 def _active_set(matrix: np.ndarray) -> np.ndarray:
