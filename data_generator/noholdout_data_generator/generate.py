@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import get_args
@@ -81,9 +81,12 @@ def generate(
     parts = list(stream_users(n_users, seed, chosen, sums))
     panel = draw_telemetry(seed, launch, chosen.telemetry)
     truth = assemble_truth(n_users, seed, chosen, launch, sums, telemetry_truth(panel))
-    users = pd.concat([part[0] for part in parts], ignore_index=True)
-    own = pd.concat([part[1] for part in parts], ignore_index=True)
-    return Dataset(users, panel.frame, truth, own)
+    users, own = zip(*parts, strict=True)
+    return Dataset(_whole(users), panel.frame, truth, _whole(own))
+
+
+def _whole(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def stream_users(
@@ -92,11 +95,11 @@ def stream_users(
     """Yield the users and their own effects block by block, adding to ``sums`` on the way."""
     world = draw_world(seed, scenario.users)
     for block_number in range(-(-n_users // BLOCK)):
-        block = draw_block(seed, block_number, world, scenario.users)
-        rows = slice(0, min(BLOCK, n_users - block_number * BLOCK))
-        own = user_effects(block, rows)
-        sums.add(block, world, scenario.users, own, rows)
-        yield block.frame.iloc[rows].reset_index(drop=True), own
+        count = min(BLOCK, n_users - block_number * BLOCK)
+        block = draw_block(seed, block_number, world, scenario.users, count)
+        own = user_effects(block)
+        sums.add(block, world, scenario.users, own)
+        yield block.frame, own
 
 
 def sample_truth(n_users: int, seed: int, scenario: Chosen, launch: Launch) -> Truth:

@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from noholdout_data_generator.arrays import texts
 from noholdout_data_generator.equations import clip_probability
 from noholdout_data_generator.knobs import TelemetryKnobs
 from noholdout_data_generator.streams import ar1, stream
@@ -227,14 +228,14 @@ def _frame(
     count, n_days = tasks.shape
     dates = np.array([iso_date(int(day)) for day in days], dtype=object)
     columns = {
-        "date": np.tile(dates, count),
+        "date": texts(dates, np.tile(np.arange(n_days), count)),
         "day": np.tile(days, count),
-        "workspace_id": np.repeat(names, n_days),
-        "region": np.repeat(np.array(REGIONS, dtype=object)[region], n_days),
-        "model_version": np.where(upgraded, "v2", "v1").astype(object).ravel(),
+        "workspace_id": texts(names, np.repeat(np.arange(count), n_days)),
+        "region": texts(np.array(REGIONS, dtype=object), np.repeat(region, n_days)),
+        "model_version": texts(np.array(["v1", "v2"], dtype=object), upgraded.ravel().astype(int)),
         "upgraded": upgraded.astype(np.int64).ravel(),
         "tasks": tasks.ravel(),
         "task_completion_rate": np.round(completed / np.maximum(tasks, 1), 6).ravel(),
         **{name: values.ravel() for name, values in side.items()},
     }
-    return pd.DataFrame(columns, columns=list(TELEMETRY_COLUMNS))
+    return pd.DataFrame({name: columns[name] for name in TELEMETRY_COLUMNS})

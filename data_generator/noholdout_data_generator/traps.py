@@ -33,19 +33,28 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
     """
     week, confidence = profile.week, profile.confidence
     first, second = wave == 1, wave == 2
-    added = knobs.wave_trend * (np.minimum(week, SECOND_LAUNCH) - 15.0) * first
-    before = (week >= FIRST_LAUNCH - ANTICIPATED_WEEKS) & (week < FIRST_LAUNCH)
-    added = added + knobs.anticipation * (first & before)
-    alone = (week >= FIRST_LAUNCH) & (week < SECOND_LAUNCH)
-    added += knobs.spill_over * (second & alone)
-    added += knobs.hidden_outcome * (is_hidden(profile) - 0.5)
+    added = np.zeros(week.size)
+    if knobs.wave_trend:
+        added += knobs.wave_trend * (np.minimum(week, SECOND_LAUNCH) - 15.0) * first
+    if knobs.anticipation:
+        before = (week >= FIRST_LAUNCH - ANTICIPATED_WEEKS) & (week < FIRST_LAUNCH)
+        added += knobs.anticipation * (first & before)
+    if knobs.spill_over:
+        alone = (week >= FIRST_LAUNCH) & (week < SECOND_LAUNCH)
+        added += knobs.spill_over * (second & alone)
+    if knobs.hidden_outcome:
+        added += knobs.hidden_outcome * (is_hidden(profile) - 0.5)
     if knobs.certain_opt_in:
         added += knobs.certain_base * certain(profile)
-    added += knobs.curved_outcome * curve(week)
-    added += knobs.savvy_base * (is_savvy(profile, knobs) - knobs.savvy_share)
-    distance = (confidence - eq.CUTOFF) / knobs.bend_width
-    added += knobs.bend * np.sign(distance) * distance**2 * np.exp(1.0 - distance**2)
-    added += knobs.second_rule * (profile.score < eq.CUTOFF)
+    if knobs.curved_outcome:
+        added += knobs.curved_outcome * curve(week)
+    if knobs.savvy_base:
+        added += knobs.savvy_base * (is_savvy(profile, knobs) - knobs.savvy_share)
+    if knobs.bend:
+        distance = (confidence - eq.CUTOFF) / knobs.bend_width
+        added += knobs.bend * np.sign(distance) * distance**2 * np.exp(1.0 - distance**2)
+    if knobs.second_rule:
+        added += knobs.second_rule * (profile.score < eq.CUTOFF)
     return added
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from noholdout_data_generator import equations as eq
+from noholdout_data_generator.arrays import last_start
 from noholdout_data_generator.knobs import UserKnobs
 from noholdout_data_generator.people import Effects, Treatments
 from noholdout_data_generator.telemetry import UPGRADE_DAY, Telemetry, iso_date
@@ -39,18 +40,19 @@ TRUTH_USER_COLUMNS = (
 )
 
 
-def user_effects(block: Block, rows: slice) -> pd.DataFrame:
+def user_effects(block: Block) -> pd.DataFrame:
     """Each user's own effects and opt-in probability, one row a user."""
-    given, effects = _cut(block.treatments, rows), _cut(block.effects, rows)
+    given, effects = block.treatments, block.effects
     columns = {
-        "user_id": block.frame["user_id"].to_numpy()[rows],
+        "user_id": block.frame["user_id"].to_numpy(),
         "effect_rollout": contrast(effects, given, "rollout"),
         "effect_agent_mode": contrast(effects, given, "agent"),
         "effect_premium": contrast(effects, given, "premium"),
         "effect_prompt": contrast(effects, given, "prompt"),
-        "opt_in_probability": block.opt_in_probability[rows],
+        "opt_in_probability": block.opt_in_probability,
     }
-    return pd.DataFrame(columns, columns=list(TRUTH_USER_COLUMNS)).round(EFFECT_DECIMALS)
+    rounded = {name: np.round(columns[name], EFFECT_DECIMALS) for name in TRUTH_USER_COLUMNS}
+    return pd.DataFrame(rounded, copy=False)
 
 
 def contrast(effects: Effects, given: Treatments, treatment: str) -> np.ndarray:
@@ -61,7 +63,7 @@ def contrast(effects: Effects, given: Treatments, treatment: str) -> np.ndarray:
     return probability(effects, with_it) - probability(effects, without)
 
 
-def _cut(arrays: Any, rows: slice | np.ndarray) -> Any:
+def _cut(arrays: Any, rows: np.ndarray) -> Any:
     return type(arrays)(**{name: values[rows] for name, values in vars(arrays).items()})
 
 
@@ -77,19 +79,17 @@ class UserTruth:
     prompt: np.ndarray = field(default_factory=lambda: np.zeros(3))
     prompt_bins: np.ndarray = field(default_factory=lambda: np.zeros((2, len(BIN_EDGES) - 1)))
 
-    def add(
-        self, block: Block, world: World, knobs: UserKnobs, own: pd.DataFrame, rows: slice
-    ) -> None:
-        """Add the users of ``rows``; ``own`` is their :func:`user_effects`."""
-        week, workspace = block.profile.week[rows], block.profile.workspace[rows]
+    def add(self, block: Block, world: World, knobs: UserKnobs, own: pd.DataFrame) -> None:
+        """Add a block's users; ``own`` is their :func:`user_effects`."""
+        week, workspace = block.profile.week, block.profile.workspace
         first = world.wave[workspace] == 1
         effect = own["effect_rollout"].to_numpy()
         self.rollout += [
             np.bincount(week[first], effect[first], minlength=eq.N_WEEKS),
             np.bincount(week[first], minlength=eq.N_WEEKS),
         ]
-        effect, score = own["effect_agent_mode"].to_numpy(), block.opt_in_probability[rows]
-        opted = block.treatments.agent[rows]
+        effect, score = own["effect_agent_mode"].to_numpy(), block.opt_in_probability
+        opted = block.treatments.agent
         weights = {
             "ate": np.ones_like(effect),
             "att": opted,
@@ -98,15 +98,14 @@ class UserTruth:
         }
         for estimand, weight in weights.items():
             self.agent[estimand] += [weight @ effect, weight.sum()]
-        self.cutoff += cutoff_gap(block, world, knobs, rows)
+        self.cutoff += cutoff_gap(block, world, knobs)
         effect = own["effect_prompt"].to_numpy()
         self.prompt += [effect.sum(), (effect < 0).sum(), effect.size]
-        place = np.clip(np.searchsorted(BIN_EDGES, effect, "right") - 1, 0, len(BIN_EDGES) - 2)
         size = len(BIN_EDGES) - 1
-        self.prompt_bins += [
-            np.bincount(place, minlength=size),
-            np.bincount(place, effect, minlength=size),
-        ]
+        lowest = np.maximum(((effect + 1.0) * (size / 2)).astype(np.int64) - 1, 0)
+        place = np.minimum(last_start(BIN_EDGES, effect, lowest), size - 1)
+        self.prompt_bins[0] += np.bincount(place, minlength=size)
+        self.prompt_bins[1] += np.bincount(place, effect, minlength=size)
 
     def result(self) -> Truth:
         """The sample truths, by design."""
@@ -135,27 +134,29 @@ class UserTruth:
 
     def _top(self) -> float | None:
         count, total = self.prompt_bins[:, ::-1]
-        wanted = TOP_SHARE * count.sum()
-        before = np.concatenate([[0.0], np.cumsum(count)[:-1]])
-        taken = np.clip(wanted - before, 0.0, count)
-        share = np.divide(taken, count, out=np.zeros_like(taken), where=count > 0)
+        used = np.flatnonzero(count)
+        held = count[used]
+        wanted = TOP_SHARE * held.sum()
+        taken = np.clip(wanted - (np.cumsum(held) - held), 0.0, held)
+        share = np.zeros_like(count)
+        share[used] = taken / held
         return _ratio(share @ total, wanted)
 
 
-def cutoff_gap(block: Block, world: World, knobs: UserKnobs, rows: slice) -> np.ndarray:
+def cutoff_gap(block: Block, world: World, knobs: UserKnobs) -> np.ndarray:
     """Weighted gap of the two curves at the cutoff, and its weight.
 
     The users near the cutoff (triangular weights, half-width 0.05, in the query's own
     confidence), with their confidence set to the cutoff and their other columns as they are.
     """
-    profile = _cut(block.profile, rows)
+    profile = block.profile
     weight = np.maximum(0.0, 1.0 - np.abs(profile.confidence - eq.CUTOFF) / RDD_HALF_WIDTH)
     near = np.flatnonzero(weight > 0)
     if near.size == 0:
         return np.zeros(2)
     at = np.full(near.size, eq.CUTOFF)
     moved = replace(_cut(profile, near), confidence=at, score=at)
-    given = _cut(_cut(block.treatments, rows), near)
+    given = _cut(block.treatments, near)
     gap = contrast(effects_of(moved, world, knobs), given, "premium")
     return np.array([weight[near] @ gap, weight[near].sum()])
 

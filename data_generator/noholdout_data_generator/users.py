@@ -13,6 +13,7 @@ import pandas as pd
 
 from noholdout_data_generator import equations as eq
 from noholdout_data_generator import traps
+from noholdout_data_generator.arrays import last_start, texts
 from noholdout_data_generator.knobs import UserKnobs
 from noholdout_data_generator.people import Effects, Profile, Treatments
 from noholdout_data_generator.streams import stream
@@ -20,6 +21,7 @@ from noholdout_data_generator.world import World
 
 BLOCK = 65_536
 SCORE_DECIMALS = 6
+CELLS = 4096  # a power of two, so that a draw falls into its cell exactly
 
 USER_COLUMNS = (
     "user_id",
@@ -52,15 +54,15 @@ class Block:
     frame: pd.DataFrame
 
 
-def draw_block(seed: int, block: int, world: World, knobs: UserKnobs) -> Block:
-    """Draw all ``BLOCK`` users of one block, in the order in which the product works.
+def draw_block(seed: int, block: int, world: World, knobs: UserKnobs, count: int = BLOCK) -> Block:
+    """Draw the first ``count`` users of one block, in the order in which the product works.
 
     Profile, opt-in, the logged score, the route that it decides, the prompt, the outcome, and
-    the columns that follow from the outcome.
+    the columns that follow from the outcome. A user is the same whatever ``count`` is.
     """
-    profile = _profile(seed, block, world, knobs)
+    profile = _profile(seed, block, world, knobs, count)
     opt_in = opt_in_probability(profile, knobs)
-    agent = (stream(seed, "opt_in", block).random(BLOCK) < opt_in).astype(np.int64)
+    agent = (stream(seed, "opt_in", block).random(count) < opt_in).astype(np.int64)
     score = np.round(traps.logged_score(profile, agent, knobs), SCORE_DECIMALS)
     profile = replace(profile, score=score)
     prompt_probability = traps.prompt_probability(profile, knobs)
@@ -68,10 +70,10 @@ def draw_block(seed: int, block: int, world: World, knobs: UserKnobs) -> Block:
         rollout=(profile.week >= world.treatment_week[profile.workspace]).astype(np.int64),
         agent=agent,
         premium=traps.route(profile, stream(seed, "trap_route", block), knobs),
-        prompt=(stream(seed, "prompt", block).random(BLOCK) < prompt_probability).astype(np.int64),
+        prompt=(stream(seed, "prompt", block).random(count) < prompt_probability).astype(np.int64),
     )
     effects = effects_of(profile, world, knobs)
-    draws = stream(seed, "outcome", block).random(BLOCK)
+    draws = stream(seed, "outcome", block).random(count)
     completed = (draws < probability(effects, treatments)).astype(np.int64)
     frame = _frame(seed, block, world, profile, treatments, completed)
     return Block(profile, treatments, effects, opt_in, frame)
@@ -118,18 +120,26 @@ def effects_of(profile: Profile, world: World, knobs: UserKnobs) -> Effects:
     )
 
 
-def _profile(seed: int, block: int, world: World, knobs: UserKnobs) -> Profile:
+def _profile(seed: int, block: int, world: World, knobs: UserKnobs, count: int) -> Profile:
+    # A stream's earlier draws are of the whole block, so that the later ones stay where they are.
     rng = stream(seed, "profile", block)
-    workspace = np.searchsorted(np.cumsum(world.share)[:-1], rng.random(BLOCK), side="right")
-    tier_draw = rng.random(BLOCK)
-    week = rng.integers(0, eq.N_WEEKS, BLOCK)
+    workspace = _workspace(world, rng.random(BLOCK)[:count])
+    tier_draw = rng.random(BLOCK)[:count]
+    week = rng.integers(0, eq.N_WEEKS, BLOCK)[:count]
     # Rounded at once: the stored score is the score, and the flag is computed from it.
-    confidence = np.round(rng.beta(*eq.CONFIDENCE_SHAPE, BLOCK), SCORE_DECIMALS)
+    confidence = np.round(rng.beta(*eq.CONFIDENCE_SHAPE, count), SCORE_DECIMALS)
     light, medium, _ = np.cumsum(eq.TIER_SHARE)
     shift = traps.heavy_shift(world.wave[workspace], week, knobs)
     tier = (tier_draw >= light - shift).astype(np.int64) + (tier_draw >= medium - shift)
-    hidden = stream(seed, "trap", block).random((2, BLOCK))
+    hidden = stream(seed, "trap", block).random((2, BLOCK))[:, :count]
     return Profile(workspace, tier, week, confidence, confidence, hidden[0], hidden[1])
+
+
+def _workspace(world: World, draws: np.ndarray) -> np.ndarray:
+    """Each draw's workspace, by their shares of users."""
+    starts = np.concatenate(([0.0], np.cumsum(world.share)[:-1]))
+    lowest = np.searchsorted(starts, np.arange(CELLS) / CELLS, side="right") - 1
+    return last_start(starts, draws, lowest[(draws * CELLS).astype(np.int64)])
 
 
 def _frame(
@@ -140,10 +150,11 @@ def _frame(
     treatments: Treatments,
     completed: np.ndarray,
 ) -> pd.DataFrame:
+    first = block * BLOCK + 1
     columns = {
-        "user_id": np.arange(block * BLOCK + 1, (block + 1) * BLOCK + 1),
-        "workspace_id": world.names[profile.workspace],
-        "engagement_tier": np.array(eq.TIERS, dtype=object)[profile.tier],
+        "user_id": np.arange(first, first + completed.size),
+        "workspace_id": texts(world.names, profile.workspace),
+        "engagement_tier": texts(np.array(eq.TIERS, dtype=object), profile.tier),
         "signup_week": profile.week,
         "wave": world.wave[profile.workspace],
         "treatment_week": world.treatment_week[profile.workspace],
@@ -155,7 +166,7 @@ def _frame(
         "task_completed": completed,
         **consequences(stream(seed, "consequences", block), profile, treatments, completed),
     }
-    return pd.DataFrame(columns, columns=list(USER_COLUMNS))
+    return pd.DataFrame({name: columns[name] for name in USER_COLUMNS}, copy=False)
 
 
 def consequences(
@@ -171,14 +182,17 @@ def consequences(
         P(retained)      = 0.38 + 0.22 completed + 0.08 tier
     """
     n = completed.size
+    noise = rng.normal(0.0, 0.45, BLOCK)[:n]
+    thumbs_draw = rng.random(BLOCK)[:n]
+    cost_noise = rng.normal(0.0, 0.2, BLOCK)[:n]
     thumbs = 0.20 + 0.42 * completed + 0.05 * treatments.agent - 0.03 * treatments.prompt
     log_minutes = 1.9 + 0.25 * profile.tier - 0.20 * completed + 0.35 * treatments.agent
-    minutes = np.exp(log_minutes + rng.normal(0.0, 0.45, n))
+    minutes = np.exp(log_minutes + noise)
     rate = 0.004 * (1 + 1.8 * treatments.premium) * (1 + 0.9 * treatments.agent)
     retained = 0.38 + 0.22 * completed + 0.08 * profile.tier
     return {
-        "thumbs_up": (rng.random(n) < thumbs).astype(np.int64),
+        "thumbs_up": (thumbs_draw < thumbs).astype(np.int64),
         "session_minutes": np.round(minutes, 2),
-        "cost_usd": np.round(rate * minutes * np.exp(rng.normal(0.0, 0.2, n)), 4),
+        "cost_usd": np.round(rate * minutes * np.exp(cost_noise), 4),
         "retained_7d": (rng.random(n) < retained).astype(np.int64),
     }
