@@ -150,7 +150,8 @@ def _guardrail_scores(
     means = cross_fitted_means(
         ready.matrix, values, ready.treatment, judges.fold, model, ready.weight
     )
-    return aipw_scores(values, ready.treatment, judges.propensity, *means).effect[ranked.used]
+    scores = aipw_scores(values, ready.treatment, judges.propensity, means.control, means.treated)
+    return scores.effect[ranked.used]
 
 
 def _assemble(

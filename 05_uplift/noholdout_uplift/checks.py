@@ -89,7 +89,10 @@ def randomised_assignment(
     bias = math.inf
     if fit.converged:
         other = fit.predict(ready.matrix, chance)
-        shifted = aipw_scores(ready.outcome, ready.treatment, other, *judges.means).effect
+        means = judges.means
+        shifted = aipw_scores(
+            ready.outcome, ready.treatment, other, means.control, means.treated
+        ).effect
         shift = group_effects(shifted - judges.aipw.effect, (top * mass)[:, None])
         bias = max(abs(float(shift.values[0])), unadjusted)
     return HypothesisCheck(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,18 @@ def _require_arms(treatment: np.ndarray, fold: np.ndarray, folds: int) -> None:
             )
 
 
+@dataclass(frozen=True)
+class CrossFitted:
+    """Each row's predicted outcome without and with treatment, by models of the other folds.
+
+    ``control`` and ``treated`` have shape ``(n,)``; ``models[k]`` are those of all folds but ``k``.
+    """
+
+    control: np.ndarray
+    treated: np.ndarray
+    models: tuple[tuple[Any, Any], ...]
+
+
 def cross_fitted_means(
     features: np.ndarray,
     outcome: np.ndarray,
@@ -64,13 +77,11 @@ def cross_fitted_means(
     fold: np.ndarray,
     learner: Any,
     weight: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's predicted outcome without and with treatment, by models of the other folds.
-
-    ``learner`` is a T-learner, of which one is fitted for each fold. Two arrays, shape ``(n,)``.
-    """
+) -> CrossFitted:
+    """Predicted outcomes; ``learner`` is a T-learner, of which one is fitted for each fold."""
     from sklearn.base import clone
 
+    models = []
     control, treated = np.empty(outcome.size), np.empty(outcome.size)
     for k in range(int(fold.max()) + 1):
         inside, others = fold == k, fold != k
@@ -81,7 +92,8 @@ def cross_fitted_means(
             sample_weight=None if weight is None else weight[others],
         )
         control[inside], treated[inside] = fitted.predict_means(features[inside])
-    return control, treated
+        models.append(fitted.arm_models)
+    return CrossFitted(control, treated, tuple(models))
 
 
 def cross_fitted_propensity(
@@ -123,6 +135,7 @@ def sequential_scores(
     fold: np.ndarray,
     learner: Any,
     weight: np.ndarray | None = None,
+    judges: tuple[tuple[Any, Any], ...] | None = None,
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Each row's predicted effect by a learner of the earlier folds, shape ``(n,)``; the learners.
 
@@ -130,12 +143,16 @@ def sequential_scores(
     differences and add up as if independent; pooled cross-fitted scores don't have this, and
     their tests reject far too often when there is no heterogeneity. The first fold has no
     earlier one: its rows are scored by the later folds and take no part in any interval.
+
+    ``judges`` are the ``models`` of :class:`CrossFitted`: the first fold's and the last one's stand
+    on the rows that train the ranking of these folds, and aren't fitted again.
     """
     from sklearn.base import clone
 
     scores = np.empty(outcome.size)
     learners = []
-    for k in range(int(fold.max()) + 1):
+    last = int(fold.max())
+    for k in range(last + 1):
         inside = fold == k
         train = fold < k if k else fold > 0
         fitted = clone(learner).fit(
@@ -144,6 +161,7 @@ def sequential_scores(
             treatment[train],
             propensity=propensity[train],
             sample_weight=None if weight is None else weight[train],
+            arm_models=judges[k] if judges is not None and k in (0, last) else None,
         )
         scores[inside] = fitted.predict(features[inside])
         learners.append(fitted)

@@ -12,6 +12,7 @@ from noholdout_shared.inference import Interval, interval
 from noholdout_uplift.bootstrap import bootstrap_std_errors
 from noholdout_uplift.estimators.choices import make_learner
 from noholdout_uplift.folds import (
+    CrossFitted,
     assign_folds,
     cross_fitted_means,
     cross_fitted_propensity,
@@ -39,7 +40,7 @@ class Judges:
 
     fold: np.ndarray
     propensity: np.ndarray
-    means: tuple[np.ndarray, np.ndarray]
+    means: CrossFitted
     aipw: AipwScores
 
 
@@ -85,7 +86,7 @@ def make_judges(ready: Prepared, options: Options) -> Judges:
         propensity = cross_fitted_propensity(ready.matrix, ready.treatment, fold, ready.weight)
     outcome_model = make_learner("t", options.model, options.seed)
     means = cross_fitted_means(*ready.arms, fold, outcome_model, ready.weight)
-    aipw = aipw_scores(ready.outcome, ready.treatment, propensity, *means)
+    aipw = aipw_scores(ready.outcome, ready.treatment, propensity, means.control, means.treated)
     if aipw.effect.std() <= NO_NOISE * ready.outcome.std():
         raise DesignError(
             f"The treatment explains {options.outcome!r} exactly: the effect comes out as "
@@ -111,7 +112,12 @@ def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) 
     else:
         unfitted = make_learner(learner, options.model, options.seed)
         score, learners = sequential_scores(
-            *ready.arms, judges.propensity, judges.fold, unfitted, ready.weight
+            *ready.arms,
+            judges.propensity,
+            judges.fold,
+            unfitted,
+            ready.weight,
+            judges.means.models,
         )
         used, apart = judges.fold > 0, judges.fold
     clusters = None

@@ -180,3 +180,16 @@ def test_analytic_synthetic_modes(mode: int, average: float) -> None:
     assert abs(ate["estimate"] - average) < 4 * ate["std_error"]
     if mode in (1, 2, 4):
         assert np.corrcoef(found.scores["score"], effect)[0, 1] > 0.3
+
+
+@pytest.mark.parametrize("kind", [TLearner, XLearner])
+def test_models_of_the_arms_that_are_there_are_not_fitted_again(kind: type[UpliftLearner]) -> None:
+    x, y, w = data(600)
+    there = TLearner(random_state=3).fit(x, y, w).arm_models
+    alone = kind(random_state=3).fit(x, y, w, propensity=0.5)
+    np.testing.assert_array_equal(
+        kind(random_state=3).fit(x, y, w, propensity=0.5, arm_models=there).predict(x),
+        alone.predict(x),
+    )
+    swapped = kind(random_state=3).fit(x, y, w, propensity=0.5, arm_models=there[::-1])
+    assert np.abs(swapped.predict(x) - alone.predict(x)).max() > 0.1

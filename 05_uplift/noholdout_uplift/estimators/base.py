@@ -20,13 +20,17 @@ from noholdout_uplift.estimators.models import make_model, one_thread
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What a learner is fitted to: features of shape ``(n, k)``, the rest of shape ``(n,)``."""
+    """What a learner is fitted to: features of shape ``(n, k)``, the rest of shape ``(n,)``.
+
+    ``arm_models`` holds the models of the untreated and the treated, where they are there already.
+    """
 
     X: np.ndarray
     y: np.ndarray
     treatment: np.ndarray
     propensity: np.ndarray
     weight: np.ndarray | None
+    arm_models: tuple[Any, Any] | None = None
 
 
 class UpliftLearner(BaseEstimator):
@@ -52,6 +56,7 @@ class UpliftLearner(BaseEstimator):
         *,
         propensity: Any = None,
         sample_weight: Any = None,
+        arm_models: tuple[Any, Any] | None = None,
     ) -> Self:
         """Learn the effect.
 
@@ -67,6 +72,9 @@ class UpliftLearner(BaseEstimator):
             Probability of treatment: a number, shape ``(n,)``, or ``None`` for the share treated.
         sample_weight
             Shape ``(n,)``.
+        arm_models
+            Models of the outcome without and with treatment that were fitted to these very rows.
+            A learner that fits the same (T and X) takes them instead.
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         treatment = _as_arms(treatment, len(y))
@@ -74,7 +82,8 @@ class UpliftLearner(BaseEstimator):
         share = treatment.mean() if propensity is None else propensity
         probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
         with one_thread():
-            self._learn(TrainingRows(X, np.asarray(y, dtype=float), treatment, probability, weight))
+            y = np.asarray(y, dtype=float)
+            self._learn(TrainingRows(X, y, treatment, probability, weight, arm_models))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -105,6 +114,13 @@ class UpliftLearner(BaseEstimator):
     def _fit_part(self, rows: TrainingRows, y: np.ndarray, part: np.ndarray) -> Any:
         weight = None if rows.weight is None else rows.weight[part]
         return self._fit_model(rows.X[part], y[part], weight)
+
+    def _arm_models(self, rows: TrainingRows) -> tuple[Any, Any]:
+        """Models of the outcome without and with treatment."""
+        if rows.arm_models is not None:
+            return rows.arm_models
+        control = self._fit_part(rows, rows.y, rows.treatment == 0)
+        return control, self._fit_part(rows, rows.y, rows.treatment == 1)
 
     def _halves(self, treatment: np.ndarray) -> np.ndarray:
         """0 or 1 for each row, at random within arms: whose models score whom."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from noholdout_uplift.estimators.base import TrainingRows, UpliftLearner
@@ -16,8 +18,12 @@ class TLearner(UpliftLearner):
     """
 
     def _learn(self, rows: TrainingRows) -> None:
-        self.control_model_ = self._fit_part(rows, rows.y, rows.treatment == 0)
-        self.treated_model_ = self._fit_part(rows, rows.y, rows.treatment == 1)
+        self.control_model_, self.treated_model_ = self._arm_models(rows)
+
+    @property
+    def arm_models(self) -> tuple[Any, Any]:
+        """The fitted models of the outcome without and with treatment."""
+        return self.control_model_, self.treated_model_
 
     def predict_means(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predicted outcome without and with treatment, two arrays of shape ``(n,)``."""

@@ -21,8 +21,7 @@ class XLearner(UpliftLearner):
     def _learn(self, rows: TrainingRows) -> None:
         X, y = rows.X, rows.y
         treated, control = rows.treatment == 1, rows.treatment == 0
-        mu_control = self._fit_part(rows, y, control)
-        mu_treated = self._fit_part(rows, y, treated)
+        mu_control, mu_treated = self._arm_models(rows)
         imputed = np.empty_like(y)
         imputed[treated] = y[treated] - mu_control.predict(X[treated])
         imputed[control] = mu_treated.predict(X[control]) - y[control]
