@@ -13,7 +13,7 @@ from noholdout_shared.inference import Interval, critical_value, interval
 
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
-from noholdout_rdd.kernels.jump import Jump, JumpPair, jump_pair
+from noholdout_rdd.kernels.jump import Jump, JumpPair, fit_windows, jump_pair
 from noholdout_rdd.kernels.local import SparseWindow, Spec, jump_variance, local_fit
 from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.pushdown import Pair
@@ -37,8 +37,8 @@ class Effect:
         The sides whose ``values[0]`` the jumps were taken of.
     offset
         Added to the jumps: the conventional ratio when fuzzy, else 0.
-    first_stage, first_stage_error
-        Jump in the treatment received and its robust standard error; 1 and 0 when sharp.
+    first_stage, received
+        Jump in the treatment received, and it bias-corrected; 1 and ``None`` when sharp.
     """
 
     pair: JumpPair
@@ -48,7 +48,12 @@ class Effect:
     b: tuple[float, float]
     offset: float = 0.0
     first_stage: float = 1.0
-    first_stage_error: float = 0.0
+    received: Jump | None = None
+
+    @property
+    def first_stage_error(self) -> float:
+        """Robust standard error of the jump in the treatment received; 0 when sharp."""
+        return 0.0 if self.received is None else self.received.std_error
 
     @property
     def rows_h(self) -> tuple[int, int]:
@@ -137,21 +142,23 @@ def fit_effect(
         pair = jump_pair(data.sides, h, b, spec)
         return Effect(pair, data.sides, data.sign, h, b)
     assert data.treatment is not None
-    outcome = jump_pair(data.sides, h, b, spec).conventional
-    received = jump_pair(outcome_sides(data, data.treatment, received_spread(data)), h, b, spec)
+    windows = fit_windows(data.sides, h, b, spec)
+    outcome = jump_pair(data.sides, h, b, spec, windows).conventional
+    treated = outcome_sides(data, data.treatment, received_spread(data))
+    received = jump_pair(treated, h, b, spec, windows)
     first = received.conventional.estimate
     _require_first_stage(data, first)
     ratio = outcome.estimate / first
     sides = outcome_sides(data, *_linearised(data, ratio, first))
     return Effect(
-        jump_pair(sides, h, b, spec),
+        jump_pair(sides, h, b, spec, windows),
         sides,
         1,  # the sign cancels in the ratio
         h,
         b,
         ratio,
         data.sign * first,
-        received.corrected.std_error,
+        received.corrected,
     )
 
 
@@ -265,7 +272,7 @@ def implied_bias(effect: Effect, widths: tuple[float, float], degree: int, spec:
         noise.append(effect.pair.mix @ side.noise(fit.n))
         estimate += float(effect.pair.mix @ (side.values[:, : fit.n] @ row))
     variance = jump_variance(effect.sides, weights, noise, 0, spec.cluster_sums)
-    return Jump((weights[0], weights[1]), estimate, variance)
+    return Jump((weights[0], weights[1]), estimate, lambda: variance)
 
 
 def fit_honest(effect: Effect, spec: Spec, smoothness: float | None) -> HonestJump | None:

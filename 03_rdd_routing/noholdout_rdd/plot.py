@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from noholdout_rdd.result import RddEstimate
 
+Columns = dict[str, np.ndarray]
+
 DENSITY_BINS = 20  # bins of the score a side
 REACH = 3.0  # the picture shows this many bandwidths around the cutoff
 
@@ -28,42 +30,46 @@ def picture_tables(
     data: ThresholdData, effect: Effect, spec: Spec, conf_level: float
 ) -> dict[str, pd.DataFrame]:
     """``binned_means`` and ``fits`` in the outcome's units, for the picture."""
-    bins, fits = [], []
-    for k, (side, name, direction) in enumerate(
-        zip(data.sides, ("below", "above"), (-1, 1), strict=True)
-    ):
-        reach = min(REACH * effect.h[k], float(side.distance[-1]))
+    bins: list[Columns] = []
+    fits: list[Columns] = []
+    for side, h, direction in zip(data.sides, effect.h, (-1, 1), strict=True):
+        reach = min(REACH * h, float(side.distance[-1]))
         found = binned_means(side, reach, optimal_bins(side, reach))
         bins.append(
-            pd.DataFrame(
-                {
-                    "side": name,
-                    "score": data.cutoff + direction * found.middle,
-                    "mean": found.mean,
-                    "std_error": found.std_error,
-                    "n": found.rows,
-                }
-            )
+            {
+                "score": data.cutoff + direction * found.middle,
+                "mean": found.mean,
+                "std_error": found.std_error,
+                "n": found.rows,
+            }
         )
-        fit = local_fit(side, effect.h[k], spec.degree, spec.kernel)
+        fit = local_fit(side, h, spec.degree, spec.kernel)
         curve = fitted_curve(side, fit, side.noise(fit.n)[0])
         half = critical_value(conf_level) * curve.std_error
         fits.append(
-            pd.DataFrame(
-                {
-                    "side": name,
-                    "score": data.cutoff + direction * curve.distance,
-                    "fit": curve.fit,
-                    "band_low": curve.fit - half,
-                    "band_high": curve.fit + half,
-                }
-            )
+            {
+                "score": data.cutoff + direction * curve.distance,
+                "fit": curve.fit,
+                "band_low": curve.fit - half,
+                "band_high": curve.fit + half,
+            }
         )
     return {
         "score_density": _score_density(data, max(effect.h)),
-        "binned_means": pd.concat(bins).sort_values("score", ignore_index=True),
-        "fits": pd.concat(fits).sort_values("score", kind="stable", ignore_index=True),
+        "binned_means": _both_sides(bins),
+        "fits": _both_sides(fits),
     }
+
+
+def _both_sides(columns: list[Columns]) -> pd.DataFrame:
+    """The columns of both sides below each other, by score."""
+    below, above = columns
+    score = np.concatenate((below["score"], above["score"]))
+    order = np.argsort(score, kind="stable")
+    names = np.repeat(["below", "above"], [below["score"].size, above["score"].size])
+    table = {"side": names.astype(object)[order]}
+    table |= {name: np.concatenate((below[name], above[name]))[order] for name in below}
+    return pd.DataFrame(table)
 
 
 def _score_density(data: ThresholdData, h: float) -> pd.DataFrame:
@@ -73,8 +79,8 @@ def _score_density(data: ThresholdData, h: float) -> pd.DataFrame:
     grid = min(float(np.diff(side.different).min(initial=np.inf)) for side in data.sides)
     if grid > width / 5:
         width = grid * max(1, round(width / grid))
-    parts = []
-    for side, name, direction in zip(data.sides, ("below", "above"), (-1, 1), strict=True):
+    parts: list[Columns] = []
+    for side, direction in zip(data.sides, (-1, 1), strict=True):
         n = side.within(REACH * h, "uniform")
         place = (side.distance[:n] / width * (1 + 1e-9)).astype(int)
         # A row at distance 0 is above; below, a row on a bin's far edge belongs to that bin.
@@ -83,9 +89,15 @@ def _score_density(data: ThresholdData, h: float) -> pd.DataFrame:
         rows = np.bincount(place, weights=side.each(n)).astype(np.int64)
         middle = data.cutoff + direction * (np.arange(rows.size) + 0.5) * width
         density = rows / (data.n_obs * width)
-        parts.append(pd.DataFrame({"side": name, "score": middle, "n": rows, "density": density}))
-    table = pd.concat(parts).sort_values("score", ignore_index=True)
-    return table.assign(width=width)
+        parts.append(
+            {
+                "score": middle,
+                "n": rows,
+                "density": density,
+                "width": np.full(rows.size, width),
+            }
+        )
+    return _both_sides(parts)
 
 
 def plot_density(estimate: RddEstimate, ax: Axes | None = None) -> Axes:

@@ -79,7 +79,7 @@ def _refit(effect: Effect, h: tuple[float, float], b: tuple[float, float], spec:
         b,
         effect.offset,
         effect.first_stage,
-        effect.first_stage_error,
+        effect.received,
     )
 
 
@@ -113,7 +113,7 @@ def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCh
     for side, outer, weights in zip(effect.sides, sides, pair.corrected.weights, strict=True):
         padded.append(np.concatenate((np.zeros(side.n - outer.n), weights)))
     jump = type(pair.corrected)(
-        (padded[0], padded[1]), pair.corrected.estimate, pair.corrected.variance
+        (padded[0], padded[1]), pair.corrected.estimate, pair.corrected.measure
     )
     other = Effect(
         type(pair)(pair.conventional, jump, pair.mix, pair.n_h, pair.n_b),
@@ -191,7 +191,7 @@ def _richer_curve(data: ThresholdData, effect: Effect, spec: Spec) -> Look | Non
 def _against_honest(
     data: ThresholdData, effect: Effect, spec: Spec, honest: HonestJump, conf_level: float
 ) -> list[Look]:
-    jump = Jump(honest.weights, honest.estimate, honest.std_error**2)
+    jump = Jump(honest.weights, honest.estimate, lambda: honest.std_error**2)
     value = effect.sign * (effect.pair.corrected.estimate - honest.estimate)
     error = float(
         np.sqrt(contrast_variance(effect.pair.corrected, jump, effect.sides, effect.pair.mix, spec))
@@ -216,7 +216,7 @@ def sweep(
         h = (effect.h[0] * factor, effect.h[1] * factor)
         b = (effect.b[0] * factor, effect.b[1] * factor)
         try:
-            other = fit_effect(data, h, b, spec, fuzzy=fuzzy)
+            other = effect if factor == 1.0 else fit_effect(data, h, b, spec, fuzzy=fuzzy)
         except SparseWindow:
             continue
         found = interval(other.corrected, other.robust_error, conf_level, other.df)

@@ -89,10 +89,11 @@ def _effect(rows: ThresholdData, options: Options) -> tuple[ThresholdData, Effec
     if given is not None:
         width = given if options.bias_bandwidth is None else options.bias_bandwidth
         return *_fit(rows, (given, given), (width, width), options), "given"
-    h, b, words = _chosen(rows, options)
-    if options.bias_bandwidth is not None:
-        b = (options.bias_bandwidth, options.bias_bandwidth)
-    return *_fit(rows, h, b, options), words
+    fitted, effect, words = _chosen(rows, options)
+    bias = options.bias_bandwidth
+    if bias is None:
+        return fitted, effect, words
+    return *_fit(rows, effect.h, (bias, bias), options), words
 
 
 def _fit(
@@ -103,15 +104,14 @@ def _fit(
     return rows, fit_effect(rows, h, b, options.spec, fuzzy=options.fuzzy)
 
 
-def _chosen(rows: ThresholdData, options: Options) -> tuple[Widths, Widths, str]:
-    """Bandwidths by the selector or, where too few scores carry it, the nearest scores'."""
+def _chosen(rows: ThresholdData, options: Options) -> tuple[ThresholdData, Effect, str]:
+    """At the selector's bandwidths or, where too few scores carry it, the nearest scores'."""
     spec, selector = options.spec, options.selector
     try:
         pilot = rows if rows.denominator is None else pilot_ratio(rows, spec, selector)
         found = choose_bandwidths(pilot, spec, selector, fuzzy=options.fuzzy)
-        _fit(rows, found.h, found.b, options)
-        return found.h, found.b, selector
+        return *_fit(rows, found.h, found.b, options), selector
     except SparseWindow:
         width = nearest_scores(rows, spec.degree + 2)
         words = f"the nearest {spec.degree + 2} scores: too few for {selector}"
-        return (width, width), (width, width), words
+        return *_fit(rows, (width, width), (width, width), options), words

@@ -6,6 +6,7 @@ density, then estimated bias and variance.
 
 from __future__ import annotations
 
+from functools import cache
 from math import factorial, pi
 
 import numpy as np
@@ -107,6 +108,7 @@ def _pilots(sides: tuple[Side, Side], p: int) -> tuple[float, float]:
     )
 
 
+@cache
 def _uniform_constant(degree: int, power: int) -> float:
     """Variance over squared bias of a boundary derivative of a distribution, uniform kernel.
 
@@ -145,6 +147,7 @@ def _biases(
     return -constant * terms[0], constant * terms[1]
 
 
+@cache
 def _bias_constant(degree: int, kernel: Kernel) -> float:
     """What ``u**(degree + 1)`` adds to a boundary slope when the density is flat."""
     basis, _ = boundary_integrals(0.0, 1.0, degree + 1, kernel, "unrestricted")

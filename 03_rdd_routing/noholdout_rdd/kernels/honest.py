@@ -120,9 +120,7 @@ def _grid(side: Side, within: float, mix: np.ndarray) -> _Grid:
     n = max(side.within(within, "uniform"), side.entry_of(min(side.rows, 20) - 1) + 1)
     each = side.each(n)
     noise = float(((each * (mix @ side.noise(n))) ** 2).sum() / each.sum())
-    unique, counts = np.unique(side.distance, return_counts=True)
-    if side.count is not None:
-        counts = side.count
+    unique, counts = side.different, side.rows_of_score
     if unique.size > GRID_BINS:
         edges = np.linspace(0, unique[-1], GRID_BINS + 1)
         place = np.clip(np.searchsorted(edges, side.distance, side="right") - 1, 0, GRID_BINS - 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,13 +30,18 @@ class Jump:
         Weights on the nearest rows of the left (negative) and of the right side.
     estimate
         The jump in the outcome that the weights were applied to.
-    variance
-        Of the estimate.
+    measure
+        Gives the estimate's variance; called when it is first asked for.
     """
 
     weights: tuple[np.ndarray, np.ndarray]
     estimate: float
-    variance: float
+    measure: Callable[[], float]
+
+    @cached_property
+    def variance(self) -> float:
+        """Of the estimate."""
+        return self.measure()
 
     @property
     def std_error(self) -> float:
@@ -66,13 +73,23 @@ class JumpPair:
     n_b: tuple[int, int]
 
 
-def jump_pair(
-    sides: tuple[Side, Side],
-    h: tuple[float, float],
-    b: tuple[float, float],
-    spec: Spec = DEFAULT,
-) -> JumpPair:
-    """Estimate the jump in ``values[0]``, the other values being covariates.
+@dataclass(frozen=True)
+class Windows:
+    """The fits within h and within b, left and right, and the jumps' weights that they give.
+
+    They follow from the scores and sampling weights alone, whatever the values.
+    """
+
+    main: list[LocalFit]
+    wide: list[LocalFit]
+    plain: list[np.ndarray]
+    corrected: list[np.ndarray]
+
+
+def fit_windows(
+    sides: tuple[Side, Side], h: tuple[float, float], b: tuple[float, float], spec: Spec = DEFAULT
+) -> Windows:
+    """Fit both windows on both sides.
 
     Raises
     ------
@@ -82,18 +99,33 @@ def jump_pair(
     degree, kernel = spec.degree, spec.kernel
     main = [local_fit(s, width, degree, kernel) for s, width in zip(sides, h, strict=True)]
     wide = [local_fit(s, width, degree + 1, kernel) for s, width in zip(sides, b, strict=True)]
-    mix = covariate_mix(sides, main)
     plain, corrected = [], []
     for sign, fit, bias_fit in zip((-1.0, 1.0), main, wide, strict=True):
         conventional, robust = _weights(fit, bias_fit, degree)
         plain.append(sign * conventional)
         corrected.append(sign * robust)
+    return Windows(main, wide, plain, corrected)
+
+
+def jump_pair(
+    sides: tuple[Side, Side],
+    h: tuple[float, float],
+    b: tuple[float, float],
+    spec: Spec = DEFAULT,
+    windows: Windows | None = None,
+) -> JumpPair:
+    """Estimate the jump in ``values[0]``, the other values being covariates.
+
+    ``windows``: what :func:`fit_windows` gives, where it is known.
+    """
+    at = fit_windows(sides, h, b, spec) if windows is None else windows
+    mix = covariate_mix(sides, at.main)
     return JumpPair(
-        _jump(sides, plain, mix, main, spec),
-        _jump(sides, corrected, mix, wide, spec),
+        _jump(sides, at.plain, mix, at.main, spec),
+        _jump(sides, at.corrected, mix, at.wide, spec),
         mix,
-        (main[0].n, main[1].n),
-        (wide[0].n, wide[1].n),
+        (at.main[0].n, at.main[1].n),
+        (at.wide[0].n, at.wide[1].n),
     )
 
 
@@ -116,10 +148,14 @@ def _jump(
     spec: Spec,
 ) -> Jump:
     estimate = 0.0
-    noise = []
-    for side, weight, fit in zip(sides, weights, fits, strict=True):
-        n = weight.size
-        estimate += float(mix @ (side.values[:, :n] @ weight))
-        noise.append(mix @ residuals(side, n, fit, spec.variance))
-    variance = jump_variance(sides, weights, noise, fits[0].degree, spec.cluster_sums)
+    for side, weight in zip(sides, weights, strict=True):
+        estimate += float(mix @ (side.values[:, : weight.size] @ weight))
+
+    def variance() -> float:
+        noise = [
+            mix @ residuals(side, weight.size, fit, spec.variance)
+            for side, weight, fit in zip(sides, weights, fits, strict=True)
+        ]
+        return jump_variance(sides, weights, noise, fits[0].degree, spec.cluster_sums)
+
     return Jump((weights[0], weights[1]), estimate, variance)

@@ -122,8 +122,9 @@ def local_fit(side: Side, bandwidth: float, degree: int, kernel: Kernel) -> Loca
 
 def _inverse(gram: np.ndarray) -> np.ndarray | None:
     """The inverse, or ``None`` when the scores can't tell the powers apart."""
-    if np.linalg.cond(gram) <= 1e14:
-        return np.linalg.inv(gram)
+    inverse = _well_conditioned(gram)
+    if inverse is not None:
+        return inverse
     # Where one score lies far beyond all others the powers only differ in size: bring them to one.
     size = np.sqrt(np.diag(gram))
     if not size.all():
@@ -134,11 +135,25 @@ def _inverse(gram: np.ndarray) -> np.ndarray | None:
     return np.linalg.inv(scaled) / np.outer(size, size)
 
 
+def _well_conditioned(matrix: np.ndarray) -> np.ndarray | None:
+    """The inverse where the condition number is at most 1e14, else ``None``."""
+    try:
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    # The Frobenius norms bound the condition number; singular values are only needed near 1e14.
+    bound = np.vdot(matrix, matrix) * np.vdot(inverse, inverse)
+    if bound <= 1e24 or np.linalg.cond(matrix) <= 1e14:
+        return np.asarray(inverse)
+    return None
+
+
 def lower_degree(fit: LocalFit, degree: int) -> LocalFit:
     """The fit of a lower degree on the same rows and weights."""
     basis = fit.basis[: degree + 1]
-    if np.linalg.cond(fit.inverse) <= 1e14:
-        inverse = np.linalg.inv(np.linalg.inv(fit.inverse)[: degree + 1, : degree + 1])
+    gram = _well_conditioned(fit.inverse)
+    if gram is not None:
+        inverse = np.linalg.inv(gram[: degree + 1, : degree + 1])
     else:
         found = _inverse((basis * fit.kernel_weights) @ basis.T)
         if found is None:

@@ -12,6 +12,17 @@ EQUAL_GAP = 1e-12
 
 
 @dataclass(frozen=True)
+class Matched:
+    """The stretch of entries that each one and its neighbours take: ``first`` to before ``stop``.
+
+    Both of shape ``(n,)``; they follow from the scores alone, whatever the values.
+    """
+
+    first: np.ndarray
+    stop: np.ndarray
+
+
+@dataclass(frozen=True)
 class Neighbours:
     """Residuals of each row from its nearest neighbours.
 
@@ -20,12 +31,42 @@ class Neighbours:
     residuals
         Shape ``(m, n)``: ``sqrt(J / (J + 1)) * (value - mean of the J neighbours)``, whose square
         is an unbiased estimate of the row's conditional variance.
-    reach
-        Shape ``(n,)``: index of the last entry that each one's neighbours include.
+    matched
+        Whose values each residual takes.
     """
 
     residuals: np.ndarray
-    reach: np.ndarray
+    matched: Matched
+
+
+def match(distance: np.ndarray, matches: int = 3, count: np.ndarray | None = None) -> Matched:
+    """At least ``matches`` nearest neighbours of each entry, all ties included.
+
+    Parameters
+    ----------
+    distance
+        Shape ``(n,)``, ascending.
+    count
+        Rows behind each entry, no distance standing twice; ``None`` when entries are rows.
+    """
+    n = distance.size
+    if count is not None:
+        edges = np.concatenate(([0], np.cumsum(count)))
+        wanted = min(matches, int(edges[-1]) - 1)
+        first, last = _nearest_groups(distance, edges[:-1], edges[1:], wanted)
+        return Matched(first, last + 1)
+    starts = np.flatnonzero(np.concatenate(([True], distance[1:] != distance[:-1])))
+    ends = np.append(starts[1:], n)
+    places = distance[starts]
+    if starts.size == n and matches == 3 and n > 4:
+        first, last = _nearest_three(places)
+    else:
+        first, last = _nearest_groups(places, starts, ends, min(matches, n - 1))
+    low, high = starts[first], ends[last]
+    if starts.size < n:
+        sizes = ends - starts
+        low, high = np.repeat(low, sizes), np.repeat(high, sizes)
+    return Matched(low, high)
 
 
 def neighbour_residuals(
@@ -34,6 +75,7 @@ def neighbour_residuals(
     matches: int = 3,
     count: np.ndarray | None = None,
     spread: np.ndarray | None = None,
+    matched: Matched | None = None,
 ) -> Neighbours:
     """Residuals from at least ``matches`` nearest neighbours, all ties included.
 
@@ -46,53 +88,39 @@ def neighbour_residuals(
     count, spread
         Rows behind each entry (a score of its own) and their sum of squared deviations from its
         mean; the residual is then the root of the rows' sum of squares, over their number.
+    matched
+        What :func:`match` finds, where it is known.
     """
-    n = distance.size
     if count is not None and spread is not None:
-        return _of_scores(distance, values, matches, count, spread)
-    starts = np.flatnonzero(np.concatenate(([True], distance[1:] != distance[:-1])))
-    ends = np.append(starts[1:], n)
-    places = distance[starts]
-    if starts.size == n and matches == 3 and n > 4:
-        first, last = _nearest_three(places)
-    else:
-        first, last = _nearest_groups(places, starts, ends, min(matches, n - 1))
-    rows = ends[last] - starts[first]
+        found = match(distance, matches, count) if matched is None else matched
+        return Neighbours(_of_scores(values, count, spread, found), found)
+    found = match(distance, matches) if matched is None else matched
+    rows = found.stop - found.first
     others = np.maximum(rows - 1, 1)
     centred = values - values.mean(axis=1, keepdims=True)
-    running = np.concatenate((np.zeros((values.shape[0], 1)), np.cumsum(centred, axis=1)), axis=1)
-    sums = running[:, ends[last]] - running[:, starts[first]]
-    scale = np.sqrt(others / rows)
-    reach = ends[last] - 1
-    if starts.size < n:
-        sizes = ends - starts
-        sums, others = np.repeat(sums, sizes, axis=1), np.repeat(others, sizes)
-        scale, reach = np.repeat(scale, sizes), np.repeat(reach, sizes)
-    residuals = scale * (centred - (sums - centred) / others)
-    return Neighbours(residuals, reach)
+    running = np.zeros((values.shape[0], distance.size + 1))
+    np.cumsum(centred, axis=1, out=running[:, 1:])
+    sums = running.take(found.stop, axis=1) - running.take(found.first, axis=1)
+    residuals = np.sqrt(others / rows) * (centred - (sums - centred) / others)
+    return Neighbours(residuals, found)
 
 
 def _of_scores(
-    distance: np.ndarray,
-    values: np.ndarray,
-    matches: int,
-    count: np.ndarray,
-    spread: np.ndarray,
-) -> Neighbours:
+    values: np.ndarray, count: np.ndarray, spread: np.ndarray, found: Matched
+) -> np.ndarray:
     """A row and its J neighbours are the rows of a stretch of scores, M = J + 1 in all.
 
     So its residual is ``sqrt(M / (M - 1)) * (value - mean of the stretch)``, and the squares of a
     score's rows add up from their mean and spread.
     """
     edges = np.concatenate(([0], np.cumsum(count)))
-    first, last = _nearest_groups(distance, edges[:-1], edges[1:], min(matches, edges[-1] - 1))
-    rows = edges[last + 1] - edges[first]
+    rows = edges[found.stop] - edges[found.first]
     centred = values - (values @ count / edges[-1])[:, None]
-    running = np.zeros((values.shape[0], distance.size + 1))
+    running = np.zeros((values.shape[0], count.size + 1))
     np.cumsum(centred * count, axis=1, out=running[:, 1:])
-    stretch = (running[:, last + 1] - running[:, first]) / rows
+    stretch = (running[:, found.stop] - running[:, found.first]) / rows
     squares = (spread + count * (centred - stretch) ** 2) * rows / np.maximum(rows - 1, 1)
-    return Neighbours(np.sqrt(squares) / count, last)
+    return np.asarray(np.sqrt(squares) / count)
 
 
 def _nearest_three(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +160,14 @@ def _nearest_groups(
     first, last = np.arange(count), np.arange(count)
     padded = np.concatenate(([-np.inf], places, [np.inf]))
     close = _close(places)
-    short = np.flatnonzero(ends - starts - 1 < wanted)
+    short = ends - starts - 1 < wanted
+    if wanted == 3 and count > 4:
+        # Where no score stands twice among the three nearest, they are found at once.
+        low, high = _nearest_three(places)
+        alone = ends[high] - starts[low] == high - low + 1
+        first[alone], last[alone] = low[alone], high[alone]
+        short &= ~alone
+    short = np.flatnonzero(short)
     while short.size:
         left = places[short] - padded[first[short]]
         right = padded[last[short] + 2] - places[short]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from noholdout_rdd.kernels.neighbours import Neighbours, neighbour_residuals
+from noholdout_rdd.kernels.neighbours import Matched, Neighbours, match, neighbour_residuals
 
 Kernel = Literal["triangular", "uniform", "epanechnikov"]
 
@@ -36,6 +36,8 @@ class Side:
         Rows behind each entry, and their sum of squared deviations of ``values[0]`` from its
         mean, shape ``(n,)``; ``None`` when entries are rows. Not with several values, weights or
         clusters, and no distance stands twice.
+    matched
+        Neighbours found so far, by stretch of entries; sides that differ in values alone share it.
     """
 
     distance: np.ndarray
@@ -44,6 +46,7 @@ class Side:
     clusters: np.ndarray | None = None
     count: np.ndarray | None = None
     spread: np.ndarray | None = None
+    matched: dict[tuple[bool, int, int], Matched] = field(default_factory=dict, repr=False)
 
     @property
     def n(self) -> int:
@@ -94,7 +97,10 @@ class Side:
         return Side(
             self.distance[chosen] if distance is None else distance,
             self.values[:, chosen],
-            *(cut(v) for v in (self.weights, self.clusters, self.count, self.spread)),
+            cut(self.weights),
+            cut(self.clusters),
+            cut(self.count),
+            cut(self.spread),
         )
 
     @cached_property
@@ -124,6 +130,13 @@ class Side:
         return self.distance if self._new_score.all() else self.distance[self._new_score]
 
     @cached_property
+    def rows_of_score(self) -> np.ndarray:
+        """Rows behind each of the different distances."""
+        if self.count is not None:
+            return self.count
+        return np.diff(np.append(np.flatnonzero(self._new_score), self.n))
+
+    @cached_property
     def run_starts(self) -> np.ndarray:
         """Index of the first row with each row's distance, shape ``(n,)``."""
         rows = np.arange(self.n)
@@ -143,11 +156,25 @@ class Side:
     @cached_property
     def neighbours(self) -> Neighbours:
         """Neighbour residuals with all rows of the side at hand."""
-        return neighbour_residuals(self.distance, self.values, MATCHES, self.count, self.spread)
+        return self._residuals(0, self.n)
+
+    def _residuals(self, start: int, stop: int) -> Neighbours:
+        """Neighbour residuals of a stretch with only its own entries at hand."""
+        place = slice(start, stop)
+        count = spread = None
+        if self.count is not None and self.spread is not None:
+            count, spread = self.count[place], self.spread[place]
+        distance, key = self.distance[place], (count is not None, start, stop)
+        if key not in self.matched:
+            self.matched[key] = match(distance, MATCHES, count)
+        values = self.values[:, place]
+        return neighbour_residuals(distance, values, MATCHES, count, spread, self.matched[key])
 
     def with_values(self, values: np.ndarray, spread: np.ndarray | None = None) -> Side:
         """The same entries with other values, shape ``(m, n)``, and their ``spread``."""
-        return Side(self.distance, values, self.weights, self.clusters, self.count, spread)
+        return Side(
+            self.distance, values, self.weights, self.clusters, self.count, spread, self.matched
+        )
 
     def within(self, bandwidth: float, kernel: Kernel) -> int:
         """How many entries get a positive kernel weight."""
@@ -162,7 +189,7 @@ class Side:
         whole = self.neighbours
         if n == self.n:
             return whole.residuals
-        cut = int(np.searchsorted(whole.reach[:n], n))
+        cut = int(np.searchsorted(whole.matched.stop[:n], n, side="right"))
         if cut >= n:
             return whole.residuals[:, :n]
         start = cut
@@ -170,6 +197,5 @@ class Side:
             if start == 0:
                 break
             start = int(np.searchsorted(self.distance, self.distance[start - 1]))
-        tail = self.part(slice(start, n))
-        edge = neighbour_residuals(tail.distance, tail.values, MATCHES, tail.count, tail.spread)
+        edge = self._residuals(start, n)
         return np.concatenate((whole.residuals[:, :cut], edge.residuals[:, cut - start :]), axis=1)
