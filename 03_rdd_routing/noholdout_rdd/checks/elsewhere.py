@@ -61,8 +61,7 @@ def _split(side: Side, at: float) -> tuple[Side, Side]:
     """A side cut in two at a distance: the nearer part mirrored, so that both start at it."""
     k = int(np.searchsorted(side.distance, at))
     away = np.abs(side.distance - at)
-    backwards = slice(k - 1, None, -1) if k else slice(0, 0)
-    return side.part(backwards, away[backwards]), side.part(slice(k, None), away[k:])
+    return side.mirrored(k, away[:k][::-1]), side.beyond(k, away[k:])
 
 
 def placebo_check(data: ThresholdData, placebos: pd.DataFrame) -> HypothesisCheck:

@@ -138,7 +138,7 @@ def donut_check(data: ThresholdData, effect: Effect, spec: Spec) -> HypothesisCh
 
 def _without(side: Side, hole: float) -> Side:
     k = int(np.searchsorted(side.distance, hole))
-    return side.part(slice(k, None))
+    return side.beyond(k)
 
 
 def curvature_check(

@@ -69,6 +69,28 @@ def match(distance: np.ndarray, matches: int = 3, count: np.ndarray | None = Non
     return Matched(low, high)
 
 
+def match_again(
+    stretch: Matched, distance: np.ndarray, matches: int, count: np.ndarray | None
+) -> Matched:
+    """The neighbours of entries whose stretches were found before those ahead were cut away.
+
+    Only the first entries' stretches reach beyond the cut (``first`` is negative): these are
+    matched anew among themselves and as many scores behind them as they can need.
+    """
+    torn = int(np.searchsorted(stretch.first, 0))
+    if torn == 0:
+        return stretch
+    end = torn
+    for _ in range(matches + 1):
+        if end < distance.size:
+            end = int(np.searchsorted(distance, distance[end], side="right"))
+    edge = match(distance[:end], matches, None if count is None else count[:end])
+    return Matched(
+        np.concatenate((edge.first[:torn], stretch.first[torn:])),
+        np.concatenate((edge.stop[:torn], stretch.stop[torn:])),
+    )
+
+
 def neighbour_residuals(
     distance: np.ndarray,
     values: np.ndarray,

@@ -8,7 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from noholdout_rdd.kernels.neighbours import Matched, Neighbours, match, neighbour_residuals
+from noholdout_rdd.kernels.neighbours import (
+    Matched,
+    Neighbours,
+    match,
+    match_again,
+    neighbour_residuals,
+)
 
 Kernel = Literal["triangular", "uniform", "epanechnikov"]
 
@@ -88,20 +94,38 @@ class Side:
         """Squared deviations behind each of the ``n`` nearest entries; zeros for rows."""
         return np.zeros(n) if self.spread is None else self.spread[:n]
 
-    def part(self, chosen: slice, distance: np.ndarray | None = None) -> Side:
-        """Some of the entries, in the slice's order; with other distances where given."""
+    def beyond(self, k: int, distance: np.ndarray | None = None) -> Side:
+        """The entries from the ``k``-th on; with other distances where given."""
+        found = self.neighbours.matched
+        stretch = Matched(found.first[k:] - k, found.stop[k:] - k)
+        return self._part(
+            slice(k, None), self.distance[k:] if distance is None else distance, stretch
+        )
+
+    def mirrored(self, k: int, distance: np.ndarray) -> Side:
+        """The ``k`` nearest entries, the last of them first, with their other distances."""
+        found = self.neighbours.matched
+        stretch = Matched((k - found.stop[:k])[::-1], (k - found.first[:k])[::-1])
+        return self._part(slice(k - 1, None, -1) if k else slice(0, 0), distance, stretch)
+
+    def _part(self, chosen: slice, distance: np.ndarray, stretch: Matched) -> Side:
+        """Some of the entries; most of them keep the neighbours that they have in the whole."""
 
         def cut(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[chosen]
 
-        return Side(
-            self.distance[chosen] if distance is None else distance,
+        part = Side(
+            distance,
             self.values[:, chosen],
             cut(self.weights),
             cut(self.clusters),
             cut(self.count),
             cut(self.spread),
         )
+        summed = part.count is not None and part.spread is not None
+        kept = match_again(stretch, distance, MATCHES, part.count if summed else None)
+        part.matched[summed, 0, part.n] = kept
+        return part
 
     @cached_property
     def by_score(self) -> Side:
