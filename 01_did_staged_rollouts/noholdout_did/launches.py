@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,7 +145,9 @@ def _among_dates(
         if not (np.isinf(numbers) | (numbers == 0)).all():
             raise _mismatch(values, column, time, "dates")
         return np.full(len(values), len(periods)), np.where(np.isinf(numbers), 2, 3)
-    dates = pd.to_datetime(values, errors="coerce")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # text that is no date: refused below
+        dates = pd.to_datetime(values, errors="coerce")
     if dates.isna().any():
         raise _mismatch(values[dates.isna()], column, time, "dates")
     # Nanoseconds end in 2262, and 9999-12-31 often stands for never.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ def test_launches_that_contradict() -> None:
     refuse(DataError, "holds 'soon', but 't' holds numbers", DATA.assign(g="soon"))
     dated = DATA.assign(t=pd.to_datetime("2024-01-01") + pd.to_timedelta(DATA["t"], "D"))
     refuse(DataError, "but 't' holds dates", dated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pandas warns of text that is no date
+        refuse(
+            DataError, "holds '3.0', but 't' holds dates", dated.assign(g=dated["g"].astype(str))
+        )
 
 
 def test_designs_without_an_answer() -> None:
