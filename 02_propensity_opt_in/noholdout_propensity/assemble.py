@@ -57,7 +57,7 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
     if not fit.separation:
         if options.negative_controls:
             tables["negative_controls"] = negative_control_effects(problem, build)
-        arms = problem.arms()
+        arms = problem.arms
         strength = robustness(problem, options.conf_level, arms)
         tables["sensitivity"] = strength.bounds
         settings["regression_estimate"] = strength.effect.estimate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
@@ -228,6 +229,7 @@ class Problem:
             "places", lambda: (np.flatnonzero(self.treated), np.flatnonzero(1 - self.treated))
         )
 
+    @cached_property
     def arms(self) -> tuple[ArmSums, ArmSums]:
         """Sums of the score's design and the outcome in the treated and the control arm."""
         return arm_sums(self.score_design, self.outcome, self.treated, self.sampling)

@@ -57,7 +57,7 @@ def robustness(
 
     ``arms`` are the problem's sums where they are at hand.
     """
-    arms = arms or problem.arms()
+    arms = arms or problem.arms
     effect = linear_effect(*arms, problem.n_rows)
     of_treatment, of_outcome = on_treatment(*arms), with_treatment(*arms)
     records = []

@@ -14,7 +14,7 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.input import numeric
 
 MAX_CATEGORIES = 1000
-BLOCK = 65_536  # rows
+BLOCK = 16_384  # rows
 
 
 class RowBlocks(Protocol):

@@ -19,7 +19,7 @@ from noholdout_propensity.kernels.doubly_robust import (
     linear_nuisance,
     nuisance_influence,
 )
-from noholdout_propensity.kernels.outcome import LinearFit
+from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
 from noholdout_propensity.kernels.weighting import Effect, unbounded
 from noholdout_propensity.problem import Problem
@@ -51,7 +51,13 @@ class LinearModels:
     @cached_property
     def lines(self) -> tuple[LinearFit, LinearFit]:
         """The outcome models on all rows."""
-        return self._lines(self.problem.outcome_design, self.rows)
+        problem = self.problem
+        if problem.outcome_design is problem.score_design and self.rows is problem.sampling:
+            inside, outside = problem.arms
+            return solve_normal(inside.gram, inside.cross), solve_normal(
+                outside.gram, outside.cross
+            )
+        return self._lines(problem.outcome_design, self.rows)
 
     def _lines(self, design: Design, rows: np.ndarray) -> tuple[LinearFit, LinearFit]:
         return arm_fits(self.problem.outcome, self.problem.treated, design, rows)
@@ -60,10 +66,10 @@ class LinearModels:
         """Both models' predictions, out of fold when there are folds."""
         if self.fold is None:
             return linear_nuisance(self.problem.outcome_design, self.score_fit, self.lines)
-        return self._predicted(self.score_fit, self.problem.sampling, self.rows)
+        return self._predicted(self.score_fit, self.problem.likelihood_weights, self.rows)
 
     def _predicted(
-        self, score_fit: ScoreFit, likelihood: np.ndarray, rows: np.ndarray
+        self, score_fit: ScoreFit, likelihood: np.ndarray | None, rows: np.ndarray
     ) -> Nuisance | None:
         problem = self.problem
         if self.fold is None:

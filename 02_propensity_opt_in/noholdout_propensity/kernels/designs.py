@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-BLOCK = 65_536  # rows at a time: what a pass makes of them is small beside the data
+BLOCK = 16_384  # rows at a time: what a pass makes of them is small beside the data
 STORED = 2_000_000  # entries: below it a design is stored, above it made anew in each pass
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
 from operator import add
 
 import numpy as np
@@ -24,9 +23,16 @@ from noholdout_propensity.kernels.score import (
     invert,
     logistic,
 )
-from noholdout_propensity.kernels.sums import ArmSums, arm_sums, weighted_gram
-from noholdout_propensity.kernels.weighting import Effect, Estimand, tilting
+from noholdout_propensity.kernels.sums import ArmSums, arm_sums, design_sums, weighted_gram
+from noholdout_propensity.kernels.weighting import (
+    Effect,
+    Estimand,
+    own_slopes,
+    own_weights,
+    target_of,
+)
 
+CACHED_ROWS = 8_192  # whose dozen terms stay in the processor's cache
 FREE = 0.05  # the least that a row's leverage may leave: beyond, one row is the model
 
 
@@ -71,13 +77,13 @@ def cross_fit_linear(
     full: ScoreFit,
     fold: np.ndarray,
     *,
-    likelihood_weights: np.ndarray,
+    likelihood_weights: np.ndarray | None,
     rows: np.ndarray,
 ) -> Nuisance | None:
     """Logit score and linear outcome models, each row predicted from the other folds.
 
     Sums are formed fold by fold, once; leaving a fold out is a subtraction. ``None`` when a fold's
-    score model has no solution.
+    score model has no solution. ``likelihood_weights`` of ``None`` are ones.
     """
     sums = _fold_sums(
         outcome, treated, score_design, outcome_design, full, fold, likelihood_weights, rows
@@ -96,7 +102,7 @@ def cross_fit_linear(
     )
     for f, coefficients in enumerate(found):
         if coefficients is None:
-            rest = likelihood_weights * (fold != f)
+            rest = (fold != f) * (1.0 if likelihood_weights is None else likelihood_weights)
             fit = fit_score(score_design, treated, weights=rest)
             if not fit.converged:
                 return None
@@ -134,29 +140,33 @@ def _fold_sums(
     outcome_design: Design,
     full: ScoreFit,
     fold: np.ndarray,
-    likelihood_weights: np.ndarray,
+    likelihood_weights: np.ndarray | None,
     rows: np.ndarray,
 ) -> list[_FoldSums]:
     """The sums of each fold, the score's at the solution on all rows."""
     found: list[_FoldSums | None] = [None] * (int(fold.max()) + 1)
     for block in blocks(outcome.size):
-        # Rows of one fold side by side: then a fold is a slice.
-        order = np.argsort(fold[block], kind="stable")
-        edges = np.searchsorted(fold[block][order], np.arange(len(found) + 1))
+        # Rows of one fold and arm side by side: then each is a slice, and so is a fold.
+        cell = 2 * fold[block] + (treated[block] < 0.5)
+        order = np.argsort(cell, kind="stable")
+        edges = np.searchsorted(cell[order], np.arange(2 * len(found) + 1)).tolist()
         x = score_design[block].T.take(order, axis=1).T
         same = outcome_design is score_design
         z = x if same else outcome_design[block].T.take(order, axis=1).T
-        y, d, w, v, e = (
-            values[block][order]
-            for values in (outcome, treated, likelihood_weights, rows, full.score)
-        )
-        residual, curvature = w * (d - e), w * e * (1 - e)
-        for f, (start, stop) in enumerate(pairwise(edges.tolist())):
+        y, d, v, e = (values[block].take(order) for values in (outcome, treated, rows, full.score))
+        residual, curvature = d - e, e * (1 - e)
+        if likelihood_weights is not None:
+            likelihood = likelihood_weights[block].take(order)
+            residual, curvature = residual * likelihood, curvature * likelihood
+        for f in range(len(found)):
+            start, middle, stop = edges[2 * f : 2 * f + 3]
             own = slice(start, stop)
+            arms = slice(start, middle), slice(middle, stop)
+            inside, outside = (design_sums(z[arm], y[arm], v[arm]) for arm in arms)
             part = _FoldSums(
                 x[own].T @ residual[own],
                 weighted_gram(x[own], curvature[own]),
-                arm_sums(z[own], y[own], d[own], v[own]),
+                (inside, outside),
             )
             before = found[f]
             found[f] = part if before is None else before + part
@@ -201,49 +211,63 @@ def augmented_effect(
     ``normalised`` divides each arm's weighted residuals by their own weights' sum in place of the
     target's mass (Robins, Sued, Lei-Gomez and Rotnitzky 2007, section 4).
     """
-    tilt = tilting(nuisance.score, nuisance.slope, treated, estimand)
+    n = outcome.size
     m1, m0 = nuisance.mean_treated, nuisance.mean_control
-    target = rows * tilt.target
-    mass = float(target.sum())
-    share = target / mass
-    arms = []
-    for arm, weight, slope, mean in (
-        (treated, tilt.treated_weight, tilt.treated_slope, m1),
-        (1 - treated, tilt.control_weight, tilt.control_slope, m0),
-    ):
-        inside = rows * arm
-        heavy = inside * weight
-        divisor = float(heavy.sum()) if normalised else mass
-        # Over the divisor once, so that each row's weight and pull are products of it.
-        heavy /= divisor
-        residual = outcome - mean
-        shift = float(heavy @ residual)
-        if normalised:
-            residual -= shift
-        steep = inside * slope
-        steep *= residual
-        steep /= divisor
-        arms.append(_Arm(float(share @ mean) + shift, heavy * residual, steep, share - heavy))
-    inside_arm, outside_arm = arms
-    estimate = inside_arm.mean - outside_arm.mean
+    influence, in_index, in_means = np.empty(n), np.empty(n), np.empty((2, n))
+    # Of each arm: its weights' sum, their products with the residuals, the target's predictions.
+    sums, mass = np.zeros((2, 3)), 0.0
+    for block in blocks(n, CACHED_ROWS):
+        d, score = treated[block], nuisance.score[block]
+        target = target_of(score, d, estimand, rows[block])
+        mass += float(target.sum())
+        # A row is in one arm only: its weight there and its residual wait in the outputs.
+        heavy, residual = in_means[0, block], influence[block]
+        heavy[:] = own_weights(score, d, estimand, rows[block])
+        np.subtract(m1[block], m0[block], out=residual)
+        residual *= d
+        residual += m0[block]
+        np.subtract(outcome[block], residual, out=residual)
+        missed = heavy * residual
+        inside = heavy @ d, missed @ d
+        sums[0] += (*inside, target @ m1[block])
+        sums[1] += (heavy.sum() - inside[0], missed.sum() - inside[1], target @ m0[block])
+    divisors = sums[:, 0] if normalised else np.full(2, mass)
+    shifts = sums[:, 1] / divisors
+    means = sums[:, 2] / mass + shifts
+    estimate = float(means[0] - means[1])
     # Normalised, the residuals' means stand outside the target's average.
-    average = float(share @ (m1 - m0)) if normalised else estimate
-    gap = rows / mass * (m1 - m0 - average)
-    influence = gap * tilt.target + inside_arm.pull - outside_arm.pull
-    effect = Effect(estimate, outcome.size * influence, inside_arm.mean, outside_arm.mean)
-    return Augmented(
-        effect,
-        inside_arm.slope - outside_arm.slope + gap * tilt.target_slope,
-        (inside_arm.in_mean, -outside_arm.in_mean),
-    )
-
-
-@dataclass(frozen=True)
-class _Arm:
-    mean: float
-    pull: np.ndarray
-    slope: np.ndarray
-    in_mean: np.ndarray
+    average = float(sums[0, 2] - sums[1, 2]) / mass if normalised else estimate
+    for block in blocks(n, CACHED_ROWS):
+        d, score, slope = treated[block], nuisance.score[block], nuisance.slope[block]
+        heavy, residual = in_means[0, block], influence[block]
+        other = 1 - d
+        if normalised:
+            residual -= shifts[0] * d + shifts[1] * other
+        signed = d / divisors[0] - other / divisors[1]
+        steep = own_slopes(score, slope, d, estimand)
+        steep *= rows[block]
+        steep *= signed
+        steep *= residual
+        heavy *= signed
+        residual *= heavy
+        share = target_of(score, d, estimand, rows[block] / mass)
+        gap = m1[block] - m0[block]
+        gap -= average
+        if estimand == "ato":
+            steep -= 2 * gap * (rows[block] / mass) * (d - score) * slope
+        in_index[block] = steep
+        gap *= share
+        residual += gap
+        # Signed weights: a control's is negative, as is the derivative through its mean.
+        outside = in_means[1, block]
+        np.multiply(heavy, other, out=outside)
+        heavy -= outside
+        np.subtract(share, heavy, out=heavy)
+        outside += share
+        np.negative(outside, out=outside)
+    influence *= n
+    effect = Effect(estimate, influence, float(means[0]), float(means[1]))
+    return Augmented(effect, in_index, (in_means[0], in_means[1]))
 
 
 @dataclass(frozen=True)
@@ -296,34 +320,49 @@ def nuisance_influence(
     copies
         Rows that each entry stands for, shape ``(n,)``; ``None`` when entries are rows.
     """
-    added = model_influence(
-        score_design,
-        full.bread,
-        full.residuals() * likelihood_weights,
-        full.slopes() * likelihood_weights,
-        found.in_index,
-        leverage,
-        copies,
-    )
-    for fit, arm, in_mean in zip(fits, (treated, 1 - treated), found.in_means, strict=True):
-        inside = rows * arm
-        residual = inside * (outcome - outcome_design @ fit.coefficients)
-        added += model_influence(
-            outcome_design, fit.bread, residual, inside, in_mean, leverage, copies
+    models = [(score_design, full.bread, found.in_index)]
+    models += [
+        (outcome_design, fit.bread, in_mean)
+        for fit, in_mean in zip(fits, found.in_means, strict=True)
+    ]
+    pulls = [bread @ (design.T @ derivative) for design, bread, derivative in models]
+    added = np.empty(outcome.size)
+    for block in blocks(outcome.size, CACHED_ROWS):
+        y, d, own, likelihood = (
+            values[block] for values in (outcome, treated, rows, likelihood_weights)
         )
-    return outcome.size * added
+        x = score_design[block]
+        z = x if outcome_design is score_design else outcome_design[block]
+        arms = own * d, own * (1 - d)
+        terms = [(full.residuals(block) * likelihood, full.slopes(block) * likelihood)]
+        terms += [
+            (inside * (y - z @ fit.coefficients), inside)
+            for inside, fit in zip(arms, fits, strict=True)
+        ]
+        each = None if copies is None else copies[block]
+        added[block] = sum(
+            _model_influence(
+                part, bread, pull, residual, curvature, derivative[block], leverage, each
+            )
+            for part, (_, bread, derivative), pull, (residual, curvature) in zip(
+                (x, z, z), models, pulls, terms, strict=True
+            )
+        )
+    added *= outcome.size
+    return added
 
 
-def model_influence(
-    design: Design,
+def _model_influence(
+    design: np.ndarray,
     bread: np.ndarray,
+    pull: np.ndarray,
     residual: np.ndarray,
     curvature: np.ndarray,
     derivative: np.ndarray,
     leverage: bool,
-    copies: np.ndarray | None = None,
+    copies: np.ndarray | None,
 ) -> np.ndarray:
-    """A linear index's influence on a moment: derivative' bread x residual, shape ``(n,)``.
+    """Some rows' influence on a moment through a linear index, ``pull' x residual``, ``(n,)``.
 
     Parameters
     ----------
@@ -333,18 +372,15 @@ def model_influence(
     derivative
         Row i's part ``derivative[i] x[i]`` of the moment's derivative in the coefficients.
     """
-    along = design @ (bread @ (design.T @ derivative))
-    if not leverage:
-        return np.asarray(residual * along)
-    out = np.empty(residual.size)
-    for rows in blocks(residual.size):
-        x = design[rows].T
-        parts = bread @ x
-        parts *= x
+    along = design @ pull
+    if leverage:
+        parts = bread @ design.T
+        parts *= design.T
         distance = parts.sum(axis=0)
         if copies is not None:  # a row's own part is a share of its entry's
-            distance /= copies[rows]
-        free = np.maximum(1 - curvature[rows] * distance, FREE)
-        without = along[rows] - derivative[rows] * distance
-        out[rows] = residual[rows] * without / np.sqrt(free)
-    return out
+            distance /= copies
+        free = np.maximum(1 - curvature * distance, FREE)
+        along -= derivative * distance
+        along /= np.sqrt(free)
+    along *= residual
+    return along

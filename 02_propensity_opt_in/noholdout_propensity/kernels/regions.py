@@ -63,20 +63,6 @@ Box = dict[int, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class _Histogram:
-    """By column and bin: rows that opted in, all rows, and the chances of all rows; ``(k, b)``."""
-
-    inside: np.ndarray
-    count: np.ndarray
-    chance: np.ndarray
-
-    def __sub__(self, other: _Histogram) -> _Histogram:
-        return _Histogram(
-            self.inside - other.inside, self.count - other.count, self.chance - other.chance
-        )
-
-
-@dataclass(frozen=True)
 class _Search:
     """What a search looks at, and the boxes that it found.
 
@@ -104,88 +90,81 @@ class _Search:
         is_cut = np.arange(widest) < cuts[:, None]
         return cls(2 * bins.codes + treated.astype(np.uint8), bins.edges, is_cut, score, [], copies)
 
-    def histogram(self, rows: np.ndarray) -> _Histogram:
-        """Sums by column and bin over some rows."""
+    def histogram(self, rows: np.ndarray) -> np.ndarray:
+        """Adopters, rows and chances of opting in by column and bin, shape ``(3, k, b)``."""
         size = self.is_cut.shape[1] + 1
         chance = self.score.take(rows)
         each = None if self.copies is None else self.copies.take(rows)
         if each is not None:
             chance = each * chance
         whole = rows.size == self.score.size
-        shape = (len(self.edges), size, 2)
-        counts, chances = np.empty(shape), np.empty(shape)
+        sums = np.empty((3, len(self.edges), size))
         for j, codes in enumerate(self.codes):
             code = (codes if whole else codes.take(rows)).astype(np.intp)
-            counts[j].flat = np.bincount(code, weights=each, minlength=2 * size)
-            chances[j].flat = np.bincount(code, weights=chance, minlength=2 * size)
-        return _Histogram(counts[:, :, 1], counts.sum(axis=2), chances.sum(axis=2))
+            counts = np.bincount(code, weights=each, minlength=2 * size)
+            chances = np.bincount(code, weights=chance, minlength=2 * size)
+            sums[0, j] = counts[1::2]
+            np.add(counts[::2], counts[1::2], out=sums[1, j])
+            np.add(chances[::2], chances[1::2], out=sums[2, j])
+        return sums
 
-    def split(self, rows: np.ndarray, sums: _Histogram, box: Box, depth: int) -> None:
+    def split(self, rows: np.ndarray, sums: np.ndarray, box: Box, depth: int) -> None:
         """Look for a box where an arm is empty; cut it off, or halve the rows and look on."""
-        n, inside_all = float(sums.count[0].sum()), float(sums.inside[0].sum())
-        chance_all = float(sums.chance[0].sum())
+        totals = sums[:, 0].sum(axis=1)
+        inside_all, n, chance_all = totals.tolist()
         if (
             min(n - chance_all, chance_all) < EXPECTED
             and max(inside_all, n - inside_all) < 2 * EXPECTED
         ):
             return
-        # Rows, adopters and expected adopters at or below each cut.
-        inside, count, chance = (
-            np.cumsum(part, axis=1)[:, :-1] for part in (sums.inside, sums.count, sums.chance)
-        )
-        hole = self._hole(n, inside_all, chance_all, inside, count, chance)
+        # Adopters, rows and expected adopters at or below each cut, and above it.
+        low = sums.cumsum(axis=2)[:, :, :-1]
+        high = totals[:, None, None] - low
+        hole = self._hole(low, high)
         if hole is not None:
             j, c, low_side, everybody, expected = hole
-            low, high = self._parted(rows, j, c)
-            ours, rest = (low, high) if low_side else (high, low)
+            below, above = self._parted(rows, j, c)
+            ours, rest = (below, above) if low_side else (above, below)
             self._keep(ours, _tightened(box, j, self._cut(j, c), low_side), everybody, expected)
             other = _tightened(box, j, self._cut(j, c), not low_side)
             self.split(rest, sums - self.histogram(ours), other, depth)
             return
         if depth == 0:
             return
-        remaining = n - count
+        valid = self.is_cut & (low[1] > 0) & (high[1] > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            gain = inside**2 / count + (inside_all - inside) ** 2 / remaining
-        valid = self.is_cut & (count > 0) & (remaining > 0)
+            gain = low[0] ** 2 / low[1] + high[0] ** 2 / high[1]
         gain = np.where(valid, gain, -np.inf) - inside_all**2 / n
-        j, c = divmod(int(np.argmax(gain)), gain.shape[1])
+        j, c = divmod(int(gain.argmax()), gain.shape[1])
         if not gain[j, c] > 0:
             return
-        low, high = self._parted(rows, j, c)
+        below, above = self._parted(rows, j, c)
         # The larger half's sums are what the smaller one leaves.
-        if low.size <= high.size:
-            low_sums = self.histogram(low)
-            high_sums = sums - low_sums
+        if below.size <= above.size:
+            below_sums = self.histogram(below)
+            above_sums = sums - below_sums
         else:
-            high_sums = self.histogram(high)
-            low_sums = sums - high_sums
+            above_sums = self.histogram(above)
+            below_sums = sums - above_sums
         cut = self._cut(j, c)
-        self.split(low, low_sums, _tightened(box, j, cut, low_side=True), depth - 1)
-        self.split(high, high_sums, _tightened(box, j, cut, low_side=False), depth - 1)
+        self.split(below, below_sums, _tightened(box, j, cut, low_side=True), depth - 1)
+        self.split(above, above_sums, _tightened(box, j, cut, low_side=False), depth - 1)
 
-    def _hole(
-        self,
-        n: float,
-        inside_all: float,
-        chance_all: float,
-        inside: np.ndarray,
-        count: np.ndarray,
-        chance: np.ndarray,
-    ) -> tuple[int, int, bool, bool, float] | None:
+    def _hole(self, low: np.ndarray, high: np.ndarray) -> tuple[int, int, bool, bool, float] | None:
         """The largest side of a cut where all made one choice: column, cut, low side, all in."""
-        rows = np.stack([count, n - count], axis=1)
-        adopters = np.stack([inside, inside_all - inside], axis=1)
-        chances = np.stack([chance, chance_all - chance], axis=1)
-        # By column, side (low, high), kind (everybody in, nobody in), cut.
-        absent = np.stack([rows - adopters, adopters], axis=2)
-        expected = np.stack([rows - chances, chances], axis=2)
-        pure = (absent < 0.5) & (expected >= EXPECTED) & self.is_cut[:, None, None, :]
+        # By side (low, high), kind (everybody in, nobody in), column, cut.
+        pure = np.empty((2, 2, *self.is_cut.shape), dtype=bool)
+        for found, (adopters, rows, chances) in zip(pure, (low, high), strict=True):
+            np.logical_and(rows - adopters < 0.5, rows - chances >= EXPECTED, out=found[0])
+            np.logical_and(adopters < 0.5, chances >= EXPECTED, out=found[1])
+        pure &= self.is_cut
         if not pure.any():
             return None
-        size = np.where(pure, rows[:, :, None, :], -1.0)
+        sides = np.stack([low, high])
+        size = np.where(pure, sides[:, None, 1], -1.0).transpose(2, 0, 1, 3)
         j, side, kind, c = np.unravel_index(int(np.argmax(size)), size.shape)
-        return int(j), int(c), side == 0, kind == 0, float(expected[j, side, kind, c])
+        _, rows, chances = sides[side, :, j, c].tolist()
+        return int(j), int(c), side == 0, kind == 0, rows - chances if kind == 0 else chances
 
     def _parted(self, rows: np.ndarray, j: int, c: int) -> tuple[np.ndarray, np.ndarray]:
         below = (self.codes[j].take(rows) >> 1) <= c

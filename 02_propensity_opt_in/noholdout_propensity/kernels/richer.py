@@ -12,6 +12,7 @@ from noholdout_propensity.kernels.sums import weighted_gram
 MOST_ADDED = 60
 ROWS_A_COLUMN = 10  # of the smaller arm, for each column of the richer design
 UNEXPLAINED = 1e-6  # share of a term's variance that the columns before it must leave
+PLAIN = 1e-3  # far enough above it that rounding can't matter
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,20 @@ class RicherDesign(BlockDesign):
         block = np.empty((base.shape[0], self.shape[1]), order="F")
         k = base.shape[1]
         block[:, :k] = base
-        for j, (a, b) in enumerate(zip(self.left, self.right, strict=True)):
-            np.multiply(base[:, a], base[:, b], out=block[:, k + j])
-        block[:, k:] -= self.centre
-        block[:, k:] /= self.scale
+        terms = block.T[k:]
+        for term, a, b in zip(terms, self.left, self.right, strict=True):
+            np.multiply(base[:, a], base[:, b], out=term)
+        _standardise(terms, self.centre, self.scale)
         return block
+
+
+def _standardise(terms: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> None:
+    """In place, each of shape ``(n,)``."""
+    for term, mean, spread in zip(terms, centre.tolist(), scale.tolist(), strict=True):
+        if mean != 0:
+            term -= mean
+        if spread != 1:
+            term /= spread
 
 
 def richer_design(design: Design, smallest_arm: int) -> Design | None:
@@ -66,7 +76,7 @@ def richer_design(design: Design, smallest_arm: int) -> Design | None:
         return None
     left, right = np.array(chosen).T
     n, m = design.shape[0], left.size
-    raw = RicherDesign(design, left, right, np.zeros(m), np.ones(m))
+    raw = stored(RicherDesign(design, left, right, np.zeros(m), np.ones(m)))
     # The first column is constant, so that this holds sums, squares and products of all terms.
     gram = weighted_gram(raw, np.ones(n)) / n
     centre = gram[0, k:].copy()
@@ -74,12 +84,17 @@ def richer_design(design: Design, smallest_arm: int) -> Design | None:
     keep = _news(gram, k, scale)
     if not keep:
         return None
-    found = RicherDesign(design, left[keep], right[keep], centre[keep], scale[keep])
-    return stored(found)
+    if not isinstance(raw, np.ndarray):
+        return RicherDesign(design, left[keep], right[keep], centre[keep], scale[keep])
+    columns = raw.T if len(keep) == m else raw.T[[*range(k), *(k + j for j in keep)]]
+    _standardise(columns[k:], centre[keep], scale[keep])
+    return columns.T
 
 
 def _news(gram: np.ndarray, k: int, scale: np.ndarray) -> list[int]:
     """The terms that the base columns and the terms kept before don't explain already."""
+    if _all_news(gram, k, scale):
+        return list(range(scale.size))
     kept: list[int] = []
     for j in np.flatnonzero(scale > 1e-6):
         others = [*range(k), *(k + i for i in kept)]
@@ -88,3 +103,12 @@ def _news(gram: np.ndarray, k: int, scale: np.ndarray) -> list[int]:
         if gram[k + j, k + j] - explained > UNEXPLAINED * scale[j] ** 2:
             kept.append(int(j))
     return kept
+
+
+def _all_news(gram: np.ndarray, k: int, scale: np.ndarray) -> bool:
+    """Whether every term is plainly new: a squared pivot is what the columns before it leave."""
+    try:
+        pivots = np.diag(np.linalg.cholesky(gram))[k:] ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool((scale > 1e-6).all() and (pivots > PLAIN * scale**2).all())

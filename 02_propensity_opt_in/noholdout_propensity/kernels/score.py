@@ -25,7 +25,7 @@ MAX_STEPS = 60
 # Newton step can't overshoot and the likelihood needn't be looked at.
 SAFE_CHANGE = 0.5
 MAX_CHORDS = 12
-CHORD_BLOCK = 16_384  # rows that stay in the processor's cache while every fold passes them
+CHORD_BLOCK = 8_192  # rows that stay in the processor's cache while every fold passes them
 CHORD_TOLERANCE = 1e-10  # what the steps that aren't taken would still add
 LARGE_INDEX = 18.0  # a logit index of 18 is a probability within 2e-8 of 0 or 1
 
@@ -239,8 +239,11 @@ def nested_score(
     start = np.zeros(design.shape[1])
     start[: base.coefficients.size] = base.coefficients
     if link == "logit":
-        gradient, hessian = gradient_and_hessian(design, treated, weights, link, start)
-        inverse = invert(hessian)[None]
+        residual, curvature = base.residuals(), base.slopes()
+        if weights is not None:
+            residual, curvature = residual * weights, curvature * weights
+        gradient = design.T @ residual
+        inverse = invert(weighted_gram(design, curvature))[None]
         found = chord_steps(
             design, treated, weights, None, start, gradient[None], inverse, tolerance
         )
@@ -307,15 +310,25 @@ def _gradients_without(
 ) -> np.ndarray:
     """The log-likelihood's gradient at each fold's coefficients, without its rows; ``(f, k)``."""
     total = np.zeros_like(coefficients)
+    place: np.ndarray | None = None
+    if fold is not None:  # of each fold among those left out; the others' last row is thrown away
+        place = np.full(max(int(fold.max()), int(left_out.max())) + 1, left_out.size)
+        place[left_out] = np.arange(left_out.size)
     for rows in blocks(treated.size, CHORD_BLOCK):
-        x, d = design[rows], treated[rows]
-        for f, line, sums in zip(left_out, coefficients, total, strict=True):
-            gap = d - logistic(x @ line)
-            if weights is not None:
-                gap *= weights[rows]
-            if fold is not None:
-                gap *= fold[rows] != f
-            sums += x.T @ gap
+        x = design[rows]
+        gap = np.empty((left_out.size + 1, x.shape[0]))
+        own = np.matmul(-coefficients, x.T, out=gap[:-1])
+        with np.errstate(over="ignore"):
+            np.exp(own, out=own)
+        own += 1.0
+        np.divide(1.0, own, out=own)
+        np.subtract(treated[rows], own, out=own)
+        if weights is not None:
+            own *= weights[rows]
+        if fold is not None and place is not None:
+            gap[place[fold[rows]], np.arange(x.shape[0])] = 0.0
+        for sums, line in zip(total, own, strict=True):
+            sums += x.T @ line
     return total
 
 

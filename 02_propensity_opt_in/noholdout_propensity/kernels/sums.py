@@ -8,8 +8,8 @@ import numpy as np
 
 from noholdout_propensity.kernels.designs import Design, blocks
 
-FEW_COLUMNS = 10
-CACHED = 262_144  # entries whose products stay in the processor's cache
+FEW_COLUMNS = 24
+CACHED = 131_072  # entries whose products stay in the processor's cache
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,17 @@ def tilting(
     return Tilting(rest / score, ONE, -slope / score**2, ZERO, 1 - treated, ZERO)
 
 
+def target_of(
+    score: np.ndarray, treated: np.ndarray, estimand: Estimand, rows: np.ndarray
+) -> np.ndarray:
+    """A :class:`Tilting`'s target times row weights, shape ``(n,)``."""
+    if estimand == "ate":
+        return rows
+    if estimand == "ato":
+        return np.asarray(rows * (treated - score) ** 2)
+    return rows * treated if estimand == "att" else rows * (1 - treated)
+
+
 def unbounded(score: np.ndarray, estimand: Estimand) -> np.ndarray:
     """Rows whose weight in one of the arms would be beyond 1 / SMALLEST, shape ``(n,)``."""
     low, high = score < SMALLEST, 1 - score < SMALLEST
