@@ -60,6 +60,8 @@ def base_addition(profile: Profile, wave: np.ndarray, knobs: UserKnobs) -> np.nd
 
 def selection(profile: Profile, knobs: UserKnobs) -> np.ndarray:
     """What the scenario adds to the logit of opting in."""
+    if not (knobs.hidden_selection or knobs.curved_selection):
+        return np.zeros(profile.week.size)
     return knobs.hidden_selection * (is_hidden(profile) - 0.5) + knobs.curved_selection * curve(
         profile.week
     )
@@ -73,10 +75,11 @@ def heavy_shift(wave: np.ndarray, week: np.ndarray, knobs: UserKnobs) -> np.ndar
 def logged_score(profile: Profile, agent: np.ndarray, knobs: UserKnobs) -> np.ndarray:
     """The score that the log holds, after gaming, agent mode's own boost, and coarse logging."""
     score = profile.confidence + knobs.score_after_opt_in * agent
-    above = profile.confidence - eq.CUTOFF
-    gamed = (is_savvy(profile, knobs) > 0) & (above >= 0) & (above < GAMED_WIDTH)
-    # Strictly below the cutoff, also for a score that stands exactly on it.
-    score = np.where(gamed, eq.CUTOFF - above - 1e-6, score)
+    if knobs.savvy_share > 0:
+        above = profile.confidence - eq.CUTOFF
+        gamed = (is_savvy(profile, knobs) > 0) & (above >= 0) & (above < GAMED_WIDTH)
+        # Strictly below the cutoff, also for a score that stands exactly on it.
+        score = np.where(gamed, eq.CUTOFF - above - 1e-6, score)
     if knobs.score_step > 0:
         score = np.floor(score / knobs.score_step + 1e-9) * knobs.score_step
     return np.clip(score, 0.0, 1.0)
@@ -92,6 +95,8 @@ def route(profile: Profile, rng: np.random.Generator, knobs: UserKnobs) -> np.nd
 
 def prompt_probability(profile: Profile, knobs: UserKnobs) -> np.ndarray:
     """P(new prompt): one half unless the assignment is confounded."""
+    if not (knobs.prompt_selection or knobs.prompt_hidden):
+        return np.full(profile.week.size, 0.5)
     base = eq.base_probability(profile.tier, profile.week, profile.confidence) - eq.BASE
     index = knobs.prompt_selection * base / BASE_SD
     index = index + knobs.prompt_hidden * (is_hidden(profile) - 0.5)

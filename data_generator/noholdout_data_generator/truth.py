@@ -42,7 +42,9 @@ TRUTH_USER_COLUMNS = (
 
 def user_effects(block: Block) -> pd.DataFrame:
     """Each user's own effects and opt-in probability, one row a user."""
-    given, effects = block.treatments, block.effects
+    effects = block.effects
+    # As floats at once, not in each of the products to come.
+    given = Treatments(**{name: v.astype(float) for name, v in vars(block.treatments).items()})
     columns = {
         "user_id": block.frame["user_id"].to_numpy(),
         "effect_rollout": contrast(effects, given, "rollout"),
@@ -57,9 +59,8 @@ def user_effects(block: Block) -> pd.DataFrame:
 
 def contrast(effects: Effects, given: Treatments, treatment: str) -> np.ndarray:
     """P(completed) with minus without one treatment, the others as given; shape ``(n,)``."""
-    ones = np.ones_like(given.rollout)
-    with_it = Treatments(**{**vars(given), treatment: ones})
-    without = Treatments(**{**vars(given), treatment: 0 * ones})
+    with_it = Treatments(**{**vars(given), treatment: np.ones_like(effects.base)})
+    without = Treatments(**{**vars(given), treatment: np.zeros_like(effects.base)})
     return probability(effects, with_it) - probability(effects, without)
 
 
@@ -104,8 +105,10 @@ class UserTruth:
         size = len(BIN_EDGES) - 1
         lowest = np.maximum(((effect + 1.0) * (size / 2)).astype(np.int64) - 1, 0)
         place = np.minimum(last_start(BIN_EDGES, effect, lowest), size - 1)
-        self.prompt_bins[0] += np.bincount(place, minlength=size)
-        self.prompt_bins[1] += np.bincount(place, effect, minlength=size)
+        first = int(place.min())
+        counts, totals = np.bincount(place - first), np.bincount(place - first, effect)
+        self.prompt_bins[0, first : first + counts.size] += counts
+        self.prompt_bins[1, first : first + counts.size] += totals
 
     def result(self) -> Truth:
         """The sample truths, by design."""
