@@ -4,7 +4,8 @@
 
 Worlds are drawn anew for every panel. ``--tune`` runs the candidates among which the default's
 block and ridge were chosen, on draws of their own (another branch of the seed); without it the
-finalists are reported on draws that the tuning never saw.
+finalists are reported on draws that the tuning never saw. "noise alone" is a ridge at the units'
+own noise, the others add the wander that all units show.
 """
 
 from __future__ import annotations
@@ -34,16 +35,26 @@ FINALISTS: dict[str, Build] = {
 
 
 def ridged(
-    outcomes: np.ndarray, n_pre: int, noise: np.ndarray, *, block: int, ridge: float
+    outcomes: np.ndarray,
+    n_pre: int,
+    noise: np.ndarray,
+    *,
+    block: int,
+    ridge: float,
+    wanders: bool,
 ) -> Problem:
     """The demeaned simplex at another block and ridge."""
-    return demeaned_problem(outcomes, n_pre, noise, block, ridge=ridge)
+    return demeaned_problem(outcomes, n_pre, noise, block, ridge=ridge, wanders=wanders)
 
 
 CANDIDATES: dict[str, Build] = {
-    f"block {block}, ridge {ridge:g}": partial(ridged, block=block, ridge=ridge)
+    f"block {block}, ridge {ridge:g}{'' if wanders else ', noise alone'}": partial(
+        ridged, block=block, ridge=ridge, wanders=wanders
+    )
     for block in (1, 7, 14)
+    for wanders in (False, True)
     for ridge in (0.0, 1.0, 2.0, 4.0, 8.0)
+    if ridge or not wanders
 } | {"classic": classic_build("exact"), "did": equal_weights}
 
 

@@ -21,7 +21,13 @@ def slow_demeaned(outcomes: np.ndarray, target: int, donors: list[int], n_pre: i
     shifted = before - before.mean(axis=1, keepdims=True)
     changes = np.diff(before - before.mean(axis=0), axis=1)
     noise = (changes**2).mean(axis=1) / 2 * len(outcomes) / (len(outcomes) - 1)
-    ridge = 4 * (n_pre - 1) * noise[donors]
+    two_way = shifted - shifted.mean(axis=0)
+    small, large = sorted((two_way.shape[0] - 1, two_way.shape[1] - 1))
+    squares = np.linalg.svd(two_way, compute_uv=False)[:small] ** 2
+    draws = np.random.default_rng(0).normal(size=(4000, small, large))
+    pure = np.median(np.linalg.svd(draws, compute_uv=False) ** 2)
+    wander = max(float(np.median(squares) / pure) - float(noise.mean()), 0)
+    ridge = 2 * (n_pre - 1) * (noise[donors] + wander)
 
     def loss(w: np.ndarray) -> float:
         return float(((shifted[target] - w @ shifted[donors]) ** 2).sum() + ridge @ w**2)
@@ -147,11 +153,13 @@ def test_a_copied_donor_weighs_as_one_drawn_twice() -> None:
     outcomes = factor_panel(9, units=6, n_pre=40, n_post=10)
     noise = np.linspace(0.5, 2, 6)
     target = np.eye(6)[0]
-    short = demeaned_problem(outcomes, 40, noise, 1).fit(
+    # The wander is measured on the whole panel, which the copies would change.
+    short = demeaned_problem(outcomes, 40, noise, 1, wanders=False).fit(
         target, np.array([1, 2, 4]), np.array([2, 1, 3])
     )
     rows = [0, 1, 1, 2, 4, 4, 4]
-    copied = demeaned_problem(outcomes[rows], 40, noise[rows], 1).fit(np.eye(7)[0], np.arange(1, 7))
+    longer = demeaned_problem(outcomes[rows], 40, noise[rows], 1, wanders=False)
+    copied = longer.fit(np.eye(7)[0], np.arange(1, 7))
     assert short.effect == pytest.approx(copied.effect, abs=1e-10)
     np.testing.assert_allclose(
         short.weights,

@@ -21,11 +21,15 @@ def demeaned(
 
     Donor weights on the simplex match the treated side's movements, not its level: both are
     demeaned over the time before the launch, averaged over blocks of ``block`` periods (a week
-    of days by default), and the squared weights are penalised at four times the variance of the
-    donors' own noise. A level difference then can't push the weights to donors with lucky noise.
+    of days by default), and the squared weights are penalised at twice the variance of what donors
+    do by themselves: their noise, and how far units wander apart from all that they share. A level
+    difference then can't push the weights to donors with lucky noise, and where every unit wanders
+    strongly the weights stay near equal ones.
 
     Source: Doudchenko and Imbens (2016, NBER 22791), equation for the intercept; Ferman and Pinto
-    (2021, Quantitative Economics 12(4), section 5). The blocks and the ridge are this project's.
+    (2021, Quantitative Economics 12(4), section 5); Gavish and Donoho (2014, IEEE Transactions on
+    Information Theory 60(8), equation 10) for the variance that low-rank movements leave. The
+    blocks and the ridge are this project's.
 
     Parameters
     ----------

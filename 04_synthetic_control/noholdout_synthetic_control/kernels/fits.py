@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from noholdout_synthetic_control.kernels.noise import own_movement
 from noholdout_synthetic_control.kernels.simplex import (
     exact_weights,
     slsqp_weights,
@@ -23,7 +24,7 @@ from noholdout_synthetic_control.kernels.simplex import (
 
 Solver = Literal["exact", "slsqp"]
 
-RIDGE = 4.0
+RIDGE = 2.0
 AT_ONCE = 2_000_000  # numbers in the matrices of the resamples that are solved together
 LEAST_CURVATURE = 1e-6  # of the largest squared distance: below it weights are hardly unique
 
@@ -226,13 +227,15 @@ def demeaned_problem(
     block: int,
     solver: Solver = "exact",
     ridge: float = RIDGE,
+    wanders: bool = True,
 ) -> SimplexProblem:
-    """Match demeaned block means, with an intercept and a ridge at four times the noise variance.
+    """Match demeaned block means, with an intercept and a ridge at twice what is units' own.
 
     The intercept is Doudchenko and Imbens's (2016) and Ferman and Pinto's (2021, Quantitative
-    Economics 12(4)) demeaned estimator. A donor's block means carry noise of variance
-    ``noise_j / block`` each, which weights could fit by luck; ``ridge`` times that variance,
-    summed over the blocks, is the penalty on the squared weight.
+    Economics 12(4)) demeaned estimator. A donor's block means move by themselves, which weights
+    could fit by luck: by noise of variance ``noise_j / block``, and by a wander that all units
+    are taken to share the size of, which is what :func:`own_movement` finds beyond the noise.
+    ``ridge`` times their sum, summed over the blocks, is the penalty on the squared weight.
 
     Parameters
     ----------
@@ -241,10 +244,15 @@ def demeaned_problem(
     block
         Periods a block.
     ridge
-        Multiple of the noise variance; the default had the smallest worst-case error among those
+        Multiple of the variance; the default had the smallest worst-case error among those
         tried (``benchmarks/results/synthetic_control_tuning.csv``).
+    wanders
+        Whether the wander counts; without it only the noise does.
     """
     blocks = block_means(outcomes, n_pre, block)
     features = blocks - blocks.mean(axis=1, keepdims=True)
-    penalty = ridge * max(blocks.shape[1] - 1, 1) * noise / block
+    own = noise / block
+    if wanders:
+        own = own + max(own_movement(features) - float(own.mean()), 0.0)
+    penalty = ridge * max(blocks.shape[1] - 1, 1) * own
     return SimplexProblem(outcomes, n_pre, features @ features.T, penalty, True, solver)
