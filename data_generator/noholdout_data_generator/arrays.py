@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 
-def last_start(starts: np.ndarray, values: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-    """Index of the last of ascending ``starts`` that is at most each value, shape ``(n,)``.
+def first_beyond(ends: np.ndarray, values: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """Index of the first of ascending ``ends`` that is above each value, shape ``(n,)``.
 
-    What ``searchsorted(starts, values, "right") - 1`` finds, but walking up from ``lowest``, which
-    is that index or a little less: faster where it is nearly known.
+    What ``searchsorted(ends, values, "right")`` finds, but walking up from ``lowest``, which is
+    that index or a little less: faster where it is nearly known. The last end is infinite.
     """
-    ends = np.append(starts[1:], np.inf)
     place = lowest
     while (beyond := values >= ends[place]).any():
         place = place + beyond

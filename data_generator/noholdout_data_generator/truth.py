@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from noholdout_data_generator import equations as eq
-from noholdout_data_generator.arrays import last_start
+from noholdout_data_generator.arrays import first_beyond
 from noholdout_data_generator.knobs import UserKnobs
 from noholdout_data_generator.people import Effects, Treatments
 from noholdout_data_generator.telemetry import UPGRADE_DAY, Telemetry, iso_date
@@ -27,7 +27,7 @@ Truth = dict[str, Any]
 RDD_HALF_WIDTH = 0.05
 EFFECT_DECIMALS = 9  # what floating point adds behind them is no effect
 # Effects are differences of probabilities, so [-1, 1]; a bin is a thousandth of a point.
-BIN_EDGES = np.linspace(-1.0, 1.0, 200_001)
+BIN_ENDS = np.append(np.linspace(-1.0, 1.0, 200_001)[1:-1], np.inf)
 TOP_SHARE = 0.20
 
 TRUTH_USER_COLUMNS = (
@@ -78,7 +78,7 @@ class UserTruth:
     )
     cutoff: np.ndarray = field(default_factory=lambda: np.zeros(2))
     prompt: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    prompt_bins: np.ndarray = field(default_factory=lambda: np.zeros((2, len(BIN_EDGES) - 1)))
+    prompt_bins: np.ndarray = field(default_factory=lambda: np.zeros((2, len(BIN_ENDS))))
 
     def add(self, block: Block, world: World, knobs: UserKnobs, own: pd.DataFrame) -> None:
         """Add a block's users; ``own`` is their :func:`user_effects`."""
@@ -102,9 +102,9 @@ class UserTruth:
         self.cutoff += cutoff_gap(block, world, knobs)
         effect = own["effect_prompt"].to_numpy()
         self.prompt += [effect.sum(), (effect < 0).sum(), effect.size]
-        size = len(BIN_EDGES) - 1
+        size = len(BIN_ENDS)
         lowest = np.maximum(((effect + 1.0) * (size / 2)).astype(np.int64) - 1, 0)
-        place = np.minimum(last_start(BIN_EDGES, effect, lowest), size - 1)
+        place = first_beyond(BIN_ENDS, effect, lowest)
         first = int(place.min())
         counts, totals = np.bincount(place - first), np.bincount(place - first, effect)
         self.prompt_bins[0, first : first + counts.size] += counts

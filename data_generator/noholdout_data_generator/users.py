@@ -13,7 +13,7 @@ import pandas as pd
 
 from noholdout_data_generator import equations as eq
 from noholdout_data_generator import traps
-from noholdout_data_generator.arrays import last_start, texts
+from noholdout_data_generator.arrays import first_beyond, texts
 from noholdout_data_generator.knobs import UserKnobs
 from noholdout_data_generator.people import Effects, Profile, Treatments
 from noholdout_data_generator.streams import stream
@@ -81,13 +81,11 @@ def draw_block(seed: int, block: int, world: World, knobs: UserKnobs, count: int
 
 def probability(effects: Effects, treatments: Treatments) -> np.ndarray:
     """P(task completed) under the given treatments, clipped to [0.02, 0.98]; shape ``(n,)``."""
-    return eq.clip_probability(
-        effects.base
-        + effects.rollout * treatments.rollout
-        + effects.agent * treatments.agent
-        + effects.premium * treatments.premium
-        + effects.prompt * treatments.prompt
-    )
+    total = effects.base + effects.rollout * treatments.rollout
+    total += effects.agent * treatments.agent
+    total += effects.premium * treatments.premium
+    total += effects.prompt * treatments.prompt
+    return eq.clip_probability(total)
 
 
 def opt_in_probability(profile: Profile, knobs: UserKnobs) -> np.ndarray:
@@ -137,9 +135,9 @@ def _profile(seed: int, block: int, world: World, knobs: UserKnobs, count: int) 
 
 def _workspace(world: World, draws: np.ndarray) -> np.ndarray:
     """Each draw's workspace, by their shares of users."""
-    starts = np.concatenate(([0.0], np.cumsum(world.share)[:-1]))
-    lowest = np.searchsorted(starts, np.arange(CELLS) / CELLS, side="right") - 1
-    return last_start(starts, draws, lowest[(draws * CELLS).astype(np.int64)])
+    ends = np.append(np.cumsum(world.share)[:-1], np.inf)
+    lowest = np.searchsorted(ends, np.arange(CELLS) / CELLS, side="right")
+    return first_beyond(ends, draws, lowest[(draws * CELLS).astype(np.int64)])
 
 
 def _frame(

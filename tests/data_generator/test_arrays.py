@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
-from noholdout_data_generator.arrays import last_start
+from noholdout_data_generator.arrays import first_beyond
 from noholdout_data_generator.scenarios import choose
 from noholdout_data_generator.users import draw_block
 from noholdout_data_generator.world import draw_world
 
 
-def test_last_start_is_binary_search() -> None:
-    starts = np.sort(np.random.default_rng(1).random(40))
-    values = np.concatenate((starts, np.nextafter(starts, 1), [starts[-1] + 5]))
-    places = np.searchsorted(starts, values, "right") - 1
+def test_first_beyond_is_binary_search() -> None:
+    inner = np.sort(np.random.default_rng(1).random(40))
+    ends = np.append(inner, np.inf)
+    values = np.concatenate((inner, np.nextafter(inner, 1), np.nextafter(inner, 0), [5.0]))
+    places = np.searchsorted(ends, values, "right")
     for behind in (0, 1, 3, 40):
-        found = last_start(starts, values, np.maximum(places - behind, 0))
+        found = first_beyond(ends, values, np.maximum(places - behind, 0))
         np.testing.assert_array_equal(found, places)
 
 
