@@ -120,6 +120,7 @@ def test_the_users_table_holds_four_treatments(seed: int) -> None:
     advice = guided(generate(n_users=5_000, seed=seed).users)
     assert found(advice) == FOUR_TREATMENTS
     staged, threshold, coin, whom, opt_in = advice.designs
+    assert any("not only who tried it" in line for line in staged.assumed)
     assert staged.arguments == {
         "outcome": "task_completed",
         "time": "signup_week",
@@ -253,6 +254,25 @@ def test_real_data_get_the_design_of_the_literature(
     assert line is not None
     if name not in NOT_RUN:
         assert np.isfinite(run(line, monkeypatch, capsys)["estimate"])
+
+
+# With --yes alone: no flag says what the file is about. After a coin flip there are two questions.
+COIN = ["propensity", "uplift"]
+UNASKED = {
+    "california_prop99.csv": ["synthetic_control"], "castle.csv": ["did"], "headst.csv": ["rdd"],
+    "gov_transfers.csv": ["rdd"], "hillstrom_mens.csv.gz": COIN, "nsw_mixtape.csv": COIN,
+    "lalonde_matchit.csv": ["propensity"], "mpdta.csv": ["did"], "rdrobust_senate.csv": ["rdd"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNASKED)
+def test_yes_alone_names_the_design_and_its_whole_command(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["noholdout", "guide", str(reference_file(name)), "--yes"]
+    designs = run(line, monkeypatch, capsys)["designs"]
+    assert [design["method"] for design in designs] == UNASKED[name]
+    assert all(design["command"] for design in designs)
 
 
 def test_trainees_against_a_survey_are_compared_for_the_trainees(tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ def wave_design(
     arguments = {"outcome": outcome, "time": time, "first-treated": first, "cluster": cluster}
     if table.any_missing([outcome, cluster]):
         arguments["missing"] = "drop"
-    assumed = ("Each row is another user, so that --unit is left out.",)
+    assumed = (
+        "Each row is another user, so that --unit is left out.",
+        "All users who could have it are in, not only who tried it: a launch changes who tries.",
+    )
     return Design("did", "Staged rollout", first, tuple(because), arguments, assumed), frozenset(
         restated
     )
