@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from noholdout_shared.errors import DataError
 from noholdout_shared.jsonable import jsonable
+from noholdout_shared.sources import without_passwords
 
 from noholdout import __version__
 from noholdout.files import picture, require_folder
@@ -92,7 +93,7 @@ def render_report(estimate: Estimate, command: str | None = None) -> str:
         others=others,
         calibration=calibration,
         calibration_table=None if calibration is None else calibration_table(calibration),
-        command=None if command is None else words.without_passwords(command),
+        command=None if command is None else without_passwords(command),
         settings=[(words.label(n), words.value_text(v)) for n, v in settings.items()],
         versions=versions(),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -139,11 +138,6 @@ def _nothing(value: Any) -> bool:
     if isinstance(value, Mapping):
         return all(_nothing(item) for item in value.values())
     return value is None or value in (0, "", [], (), False)
-
-
-def without_passwords(command: str) -> str:
-    """The command line with the passwords of its connection URLs blotted out."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
 
 
 def label(name: str) -> str:

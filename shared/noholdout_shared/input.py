@@ -113,13 +113,14 @@ def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
         return data.select(wanted).to_pandas()
     try:
         eager = nw.from_native(data)
-    except TypeError as error:
+        names = list(eager.collect_schema().names())
+    except (TypeError, NotImplementedError) as error:  # the latter: columns only, such as a batch
         raise DataError(
             f"Data of type {type(data).__name__!r} can't be read.",
             "A frame, an Ibis table, a path or a connection URL is needed.",
             "Pass a pandas, polars or Arrow frame, or the path of a CSV or Parquet file.",
         ) from error
-    require_columns(wanted, list(eager.collect_schema().names()))
+    require_columns(wanted, names)
     chosen = eager.select(wanted)
     if isinstance(chosen, nw.LazyFrame):
         chosen = chosen.collect()

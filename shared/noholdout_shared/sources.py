@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from noholdout_shared.errors import DataError
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt")
 PARQUET_ENDINGS = (".parquet", ".pq")
 DUCKDB_ENDINGS = (".duckdb", ".ddb")
+SECRET = r"(?i)([?&][\w.-]*(?:password|passwd|pwd|passphrase|token|secret|key)=)[^&#\s'\"]*"
 
 
 def require_columns(wanted: Sequence[str], available: Sequence[Any]) -> None:
@@ -28,13 +28,23 @@ def require_columns(wanted: Sequence[str], available: Sequence[Any]) -> None:
     if not unknown:
         return
     names = [str(column) for column in available]
-    near = difflib.get_close_matches(str(unknown[0]), names, n=3, cutoff=0.5)
+    near = {column: nearest for column in unknown if (nearest := _nearest(str(column), names))}
+    if len(unknown) == 1:
+        meant = " or ".join(map(repr, *near.values())) if near else ""
+    else:
+        meant = ", ".join(f"{' or '.join(map(repr, few))} for {c!r}" for c, few in near.items())
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     raise DataError(
         f"The data has no column {', '.join(repr(c) for c in unknown)}.",
-        f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "",
+        f"Did you mean {meant}?" if meant else "",
         f"Its columns are: {shown}.",
     )
+
+
+def _nearest(name: str, names: Sequence[str]) -> list[str]:
+    """The names that come nearest; one that differs by upper and lower case only comes first."""
+    same = [known for known in names if known.lower() == name.lower()]
+    return same or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
 
 
 def is_location(data: Any) -> bool:
@@ -228,7 +238,7 @@ def _table(url: str) -> Iterator[Any]:
             "Type: pip install 'noholdout[engines]'",
         ) from error
     address, _, table_name = url.partition("#")
-    shown = _without_password(address)
+    shown = without_passwords(address)
     if not table_name:
         raise _no_table(shown, "URL#table")
     schema, _, name = table_name.rpartition(".")
@@ -246,7 +256,9 @@ def _table(url: str) -> Iterator[Any]:
         raise
     except Exception as error:  # as above
         raise DataError(
-            f"Table {table_name!r} can't be read: {error}", "", "Check the table's name."
+            f"Table {table_name!r} can't be read: {str(error).strip().splitlines()[0]}",
+            "",
+            "Check the table's name, and what the engine says.",
         ) from error
     finally:
         connection.disconnect()
@@ -263,6 +275,7 @@ def _no_driver(address: str, error: ImportError) -> DataError:
     )
 
 
-def _without_password(address: str) -> str:
-    password = urlsplit(address).password
-    return address.replace(f":{password}@", ":***@") if password else address
+def without_passwords(text: str) -> str:
+    """The text with the passwords of its connection URLs blotted out, also those of a query."""
+    text = re.sub(r"(://[^:/@\s]*):[^/?#\s]*@", r"\1:***@", text)
+    return re.sub(SECRET, r"\1***", text)

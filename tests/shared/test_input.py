@@ -13,6 +13,7 @@ import pytest
 from noholdout_shared.arguments import check_level, check_seed, resolve_replicates
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import binary, codes, numeric, outcome, positive_weights, read_rows
+from noholdout_shared.sources import without_passwords
 
 FRAME = pd.DataFrame(
     {
@@ -107,6 +108,8 @@ def test_missing_values_are_refused_with_counts_and_dropped_with_counts() -> Non
     ("columns", "message"),
     [
         (["yy"], r"no column 'yy'.*Did you mean 'y'"),
+        (["Y"], r"no column 'Y'.*Did you mean 'y'\?"),
+        (["yy", "Y"], r"Did you mean 'y' for 'yy', 'y' for 'Y'\?"),
         (["outcom"], r"no column 'outcom'\. Its columns are: y"),
     ],
 )
@@ -305,3 +308,27 @@ def test_a_file_that_is_not_what_it_seems_is_refused_or_told_apart(tmp_path: Pat
     assert read_rows(twice, ["y", "y_1"]).frame.to_numpy().tolist() == [[1, 2]]
     with pytest.raises(DataError, match="The path is empty"):
         read_rows("", ["y"])
+
+
+def test_an_arrow_batch_is_refused_and_not_half_read() -> None:
+    pa = pytest.importorskip("pyarrow")
+    batch = pa.RecordBatch.from_pydict({"y": [0, 1]})
+    with pytest.raises(DataError, match="'RecordBatch' can't be read"):
+        read_rows(batch, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("postgres://ana:hunter2@host:5432/db#users", "postgres://ana:***@host:5432/db#users"),
+        ("did postgres://ana:h@nter2@host/db#t --outcome a@b", "did postgres://ana:***@host/db#t"),
+        ("postgres://ana@host/db?password=hunter2&sslmode=on#t", "?password=***&sslmode=on#t"),
+        ("snowflake://ana@acc/db?private_key=hunter2", "private_key=***"),
+        ("duckdb:///a.duckdb?memory_limit=4GB#t", "duckdb:///a.duckdb?memory_limit=4GB#t"),
+        ("postgres://host:5432/db#a@b", "postgres://host:5432/db#a@b"),
+    ],
+)
+def test_passwords_are_blotted_out(written: str, shown: str) -> None:
+    found = without_passwords(written)
+    assert shown in found
+    assert "nter2" not in found
