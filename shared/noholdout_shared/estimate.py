@@ -116,7 +116,7 @@ class Estimate:
         """
         from noholdout_shared.check_rates import check_rate
 
-        rate = check_rate(self.method, check)
+        rate = check_rate(self.method, check, self.n_obs)
         return None if rate is None else vars(rate) | {"text": rate.text}
 
     def with_margin(self, margin: float | None) -> Self:

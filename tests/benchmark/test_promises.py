@@ -1,6 +1,7 @@
 """Promises and measured checks, as they are shown: by hand, and never rounded up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,18 @@ def test_what_the_default_lacks_is_promised_of_the_call_that_has_it() -> None:
 
 RATES = [
     ("did", "trend", "clean", 0.0, 4, 100), ("did", "trend", "did-pre-trends", 3.0, 96, 100),
-    ("did", "trend", "did-pre-trends", 1.0, 99, 100), ("did", "trend", "other", 3.0, 50, 100),
+    ("did", "trend", "did-pre-trends", 1.0, 39, 100), ("did", "trend", "other", 3.0, 50, 100),
     ("did", "idle", "clean", 0.0, 5, 100), ("did", "idle", "other", 3.0, 5, 100),
 ]  # fmt: skip
+
+
+SMALL = [("did", "trend", "clean", 0.0, 7, 200), ("did", "trend", "did-pre-trends", 3.0, 111, 200)]
 
 
 def write(path: Path, method: str = "did", names: dict[str, str] | None = None) -> None:
     keys = ("method", "check", "scenario", "severity", "fired", "runs")
     rows = [dict(zip(keys, row, strict=True)) | {"n_users": 50_000} for row in RATES]
+    rows += [dict(zip(keys, row, strict=True)) | {"n_users": 10_000} for row in SMALL]
     for row in rows:
         row["check"] = (names or {}).get(row["check"], row["check"])
     path.write_text(json.dumps({"made": {}, "rates": rows}))
@@ -84,12 +89,30 @@ def write(path: Path, method: str = "did", names: dict[str, str] | None = None) 
 def test_a_check_names_the_violation_that_it_catches_most_often(tmp_path: Path) -> None:
     write(tmp_path / "rates.json")
     rates = check_rates.load_rates(tmp_path / "rates.json")
-    assert rates["did", "trend"].text == (
-        "finds 96 of 100 violations of 3 SE (did-pre-trends); false alarm 4 in 100"
+    assert rates["did", "trend", 50_000].text == (
+        "finds 96 of 100 violations of severity 3, 39 of 1 (did-pre-trends, 50,000 users); "
+        "false alarm 4 in 100"
     )
     # one that fires no more often than on clean data catches nothing
-    assert "no violation measured so far" in rates["did", "idle"].text
+    assert "no violation measured so far" in rates["did", "idle", 50_000].text
     assert check_rates.load_rates(tmp_path / "absent.json") == {}
+
+
+def test_the_rate_is_that_of_the_nearest_size_and_not_rounded_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "rates.json")
+    rates = check_rates.load_rates(tmp_path / "rates.json")
+    monkeypatch.setattr(check_rates, "load_rates", lambda: rates)
+    method = "Difference-in-differences: group-time"
+    # 111 of 200 is 55.5%, 7 of 200 is 3.5%; the sizes meet at sqrt(10,000 x 50,000) = 22,361
+    small = check_rates.check_rate(method, "trend", 22_000)
+    assert small is not None and small.text == (
+        "finds 55 of 100 violations of severity 3 (did-pre-trends, 10,000 users); "
+        "false alarm 4 in 100"
+    )
+    large = check_rates.check_rate(method, "trend", 23_000)
+    assert large is not None and large.n_users == 50_000
 
 
 def test_rates_stand_beside_the_check_and_the_verdict(
@@ -98,10 +121,13 @@ def test_rates_stand_beside_the_check_and_the_verdict(
     file = tmp_path / "rates.json"
     write(file, names={"trend": "verdict", "idle": "clusters"})
     monkeypatch.setattr(check_rates, "load_rates", lambda load=check_rates.load_rates: load(file))
-    found = DESIGNS["did"].run(generate(n_users=3000, seed=1), 1)
+    found = replace(DESIGNS["did"].run(generate(n_users=3000, seed=1), 1), n_obs=50_000)
     # 96 of 100 pre-trends and 50 of 100 others: the verdict stands for both
     text = " ".join(found.summary().split())
-    assert f"verdict {found.verdict} (finds 146 of 200 violations" in text
+    assert (
+        f"verdict {found.verdict} (finds 73 of 100 violations of severity 3, 39 of 1 (2 kinds"
+        in text
+    )
     plain = {check["name"]: check for check in found.to_dict()["checks"]}
     assert plain["clusters"]["measured"]["false_alarms"] == 5
     assert plain["parallel_trends"]["measured"] is None
@@ -110,7 +136,7 @@ def test_rates_stand_beside_the_check_and_the_verdict(
 def test_the_file_that_ships_can_be_read() -> None:
     rates = check_rates.load_rates()
     methods = set(DESIGNS)
-    assert {method for method, _ in rates} <= methods
+    assert {method for method, _, _ in rates} <= methods
     for rate in rates.values():
         assert 0 <= rate.false_alarms <= rate.clean_runs
         assert 0 <= rate.fired <= rate.runs or rate.scenario is None
