@@ -13,7 +13,7 @@ from noholdout_shared.errors import DataError
 
 from noholdout.benchmark.plot import WORDS, plot_cell, plot_trap, trap_rows
 from noholdout.benchmark.promises import promises
-from noholdout.benchmark.table import COLUMNS, as_dicts, cells, heading, where
+from noholdout.benchmark.table import all_cells, as_dicts, heading, where
 from noholdout.files import figure_bytes, require_folder
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def render_page(board: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         sections=_sections(board),
         promises=_promises(board),
         traps=_traps(board),
-        columns=COLUMNS,
         facts=dict(facts),
     )
 
@@ -66,13 +65,14 @@ def _sections(board: pd.DataFrame) -> list[dict[str, Any]]:
             {
                 "title": heading(str(design), str(scenario), rows["severity"].iloc[0]),
                 "n_users": f"{n_users:,}",
+                "columns": list(all_cells(records[0])),
                 "picture": _inline(plot_cell(rows)) if scenario == "clean" else None,
                 "rows": [
                     {
                         "name": row["estimator"],
                         "kind": WORDS[row["kind"]],
                         "runs": f"{row['runs']:,}",
-                        "cells": cells(row),
+                        "cells": list(all_cells(row).values()),
                         "note": _note(row),
                     }
                     for row in records

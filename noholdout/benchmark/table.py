@@ -60,10 +60,20 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _seconds(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+def all_cells(row: dict[str, Any]) -> dict[str, str]:
+    """Every figure by its heading, each with its error: what 80 columns have no room for too."""
+    shown = dict(zip(COLUMNS, cells(row), strict=True))
+    shown["width"] = points(row["width"], row["width_mc"])
+    shown["sec"] = _seconds(row["seconds"], row["seconds_mc"])
+    shown["abstains"] = percent(row["abstains"], row["abstains_mc"])
+    if not math.isnan(row["size"]):
+        shown["size"] = shown.pop("power")
+    order = ("bias", "RMSE", "covers", "width", "power", "size", "abstains", "sound", "silent")
+    return {name: shown[name] for name in (*order, "sec") if name in shown}
+
+
+def _seconds(value: float, error: float = math.nan) -> str:
+    return with_error(value, error, 3 if value < 0.1 else 2)
 
 
 def renderable(board: pd.DataFrame) -> RenderableType:

@@ -9,6 +9,7 @@ import pytest
 from noholdout_shared.errors import DataError
 
 from noholdout.benchmark.answer import answer_of
+from noholdout.benchmark.page import render_page
 from noholdout.benchmark.plot import plot_cell, plot_traps
 from noholdout.benchmark.rates import fire_rates
 from noholdout.benchmark.scores import (
@@ -19,6 +20,7 @@ from noholdout.benchmark.scores import (
     share_interval,
     share_mc,
 )
+from noholdout.benchmark.table import all_cells
 
 # estimate, conf_low, conf_high, truth, verdict; errors are 1, -1, 3, -3 and the intervals
 # [4,8] holds 5; [2,6] holds 5; [6,10] misses 5; [-1,5.5] holds 5 and zero.
@@ -66,6 +68,27 @@ def test_by_hand() -> None:
     assert row["silent"] == 0.25  # the third: sound and it misses
     assert row["coverage_sound"] == 0.5
     assert row["seconds"] == 2.5
+
+
+def test_the_page_has_every_figure_with_its_error_and_stays_text() -> None:
+    runs = pd.concat([frame(RUNS), frame(RUNS, estimator="<script>", kind="yours")])
+    runs.loc[runs["estimator"] == "<script>", ["failed", "estimate"]] = ["<b>lost</b>", math.nan]
+    board = leaderboard(runs)
+    row = board[board["estimator"] == "did"].iloc[0].to_dict()
+    shown = all_cells(row)
+    assert list(shown) == [
+        "bias", "RMSE", "covers", "width", "power", "abstains", "sound", "silent", "sec",
+    ]  # fmt: skip
+    # widths 4, 4, 4, 6.5: 4.625, deviation 1.25 over sqrt(4), in points
+    assert shown["width"] == "462.5(625)"
+    # one of four; (1 + 2) / (4 + 4) = 3/8, sqrt(3/8 * 5/8 / 8) = 0.171
+    assert shown["abstains"] == "25(17)"
+    assert shown["sec"].startswith("2.50(")
+    zero = all_cells(row | {"size": 0.05, "size_mc": 0.01})
+    assert zero["size"] == "5(1)" and "power" not in zero
+    page = render_page(board, {"command": "<i>"})
+    assert "<script" not in page and "<b>" not in page and "<i>" not in page
+    assert "&lt;b&gt;lost" in page and "<th>abstains</th>" in page
 
 
 def test_errors_are_compared_on_common_data_sets() -> None:
