@@ -61,14 +61,7 @@ def robustness(
     effect = linear_effect(*arms, problem.n_rows)
     of_treatment, of_outcome = on_treatment(*arms), with_treatment(*arms)
     records = []
-    for covariate in problem.settings["covariates"]:
-        columns = [
-            j + 1
-            for j, name in enumerate(problem.names)
-            if name == covariate or name.startswith(f"{covariate}=")
-        ]
-        if not columns:
-            continue
+    for covariate, columns in covariate_columns(problem).items():
         explained = partial_r2(of_treatment, columns), partial_r2(of_outcome, columns)
         for times in TIMES:
             strength = benchmark_strength(*explained, times)
@@ -99,6 +92,28 @@ def robustness(
         robustness_value(effect, conf_level),
         pd.DataFrame(records, columns=columns_),
     )
+
+
+def covariate_columns(problem: Problem) -> dict[str, list[int]]:
+    """Each named covariate's columns of the score's design; those without any are left out."""
+    found = {
+        covariate: [
+            j + 1
+            for j, name in enumerate(problem.names)
+            if name == covariate or name.startswith(f"{covariate}=")
+        ]
+        for covariate in problem.settings["covariates"]
+    }
+    return {covariate: columns for covariate, columns in found.items() if columns}
+
+
+def outcome_strengths(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> dict[str, float]:
+    """Share of the outcome's residual variance that each covariate explains beside the others."""
+    sums = with_treatment(*arms)
+    return {
+        covariate: partial_r2(sums, columns)
+        for covariate, columns in covariate_columns(problem).items()
+    }
 
 
 def rosenbaum_table(differences: np.ndarray, conf_level: float) -> tuple[float, pd.DataFrame]:

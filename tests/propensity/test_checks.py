@@ -203,3 +203,25 @@ def test_a_design_made_block_by_block_multiplies_as_the_stored_one(monkeypatch) 
     assert lazy @ np.arange(10.0) == pytest.approx(full @ np.arange(10.0))
     assert full[:, 4:].mean(axis=0) == pytest.approx(0, abs=1e-9)
     assert full[:, 4:].std(axis=0) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("size", "status"), [(0.0, "pass"), (60.0, "caution"), (1e4, "fail")])
+def test_one_row_that_makes_the_error_is_never_sound(size: float, status: str) -> None:
+    # 2,000 squared residuals of about 1 beside one of size^2: 60^2 is a good half of the sum.
+    frame = simulate(2000, strength=0.0)
+    frame.loc[5, "y"] += size
+    check = estimate(frame, **COLUMNS).check("overlap")
+    assert check.status == status
+    assert ("One row alone makes" in check.message) == (size > 0)
+
+
+def test_an_effect_beyond_any_risk_ratio_has_no_e_value() -> None:
+    # Without its fold a row thousands of standard deviations out meets a line that runs wild.
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(5000, 2))
+    frame = pd.DataFrame({"a": x[:, 0], "d": rng.integers(0, 2, 5000)})
+    frame["heavy"] = np.random.default_rng(109).standard_cauchy(5000) ** 2
+    frame["y"] = frame["a"] + frame["d"] + x[:, 1]
+    answer = estimate(frame, **{**COLUMNS, "covariates": ["a", "heavy"]})
+    assert abs(answer.estimate) > 1e6 and answer.verdict != "sound"
+    assert "times as likely" not in answer.check("hidden_confounder").message

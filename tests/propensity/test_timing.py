@@ -117,3 +117,41 @@ def test_pre_values_keep_the_same_rows() -> None:
 def test_refusals(options: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         estimate(dated().assign(never=np.nan), **options, **COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("noise", "status"),
+    [(1e-7, "caution"), (0.05, "caution"), (0.33, "cannot-be-tested"), (1.0, "cannot-be-tested")],
+)
+def test_a_covariate_that_holds_the_outcome_is_a_caution(noise: float, status: str) -> None:
+    # Within the arms the outcome's variance is about 2.4: noise of 0.05 leaves 0.1% of it, noise
+    # of 0.33 (as last period's spend may) about 4%.
+    frame = simulate(3000)
+    frame["spend"] = frame["y"] + noise * np.random.default_rng(1).normal(size=3000)
+    check = timing(frame, covariates=["a", "b", "spend"])
+    assert check.status == status
+    if status == "caution":
+        assert "'spend': more than a past could" in check.message
+
+
+def test_a_strong_covariate_that_is_shown_to_be_earlier_passes() -> None:
+    frame = dated()
+    frame["spend"] = frame["y"] + 0.01 * np.random.default_rng(1).normal(size=len(frame))
+    times = {"a": "seen", "b": "seen", "spend": "seen"}
+    known = {"covariate_times": times, "treatment_time": "opted"}
+    assert timing(frame, covariates=["a", "b", "spend"], **known).status == "pass"
+
+
+def test_many_columns_of_noise_leak_nothing() -> None:
+    # 40 rows on 34 columns: the plain share of variance explained is near 1.
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(44, 16)), columns=[f"x{i}" for i in range(16)])
+    frame["d"], frame["y"] = np.arange(44) % 2, rng.normal(size=44)
+    answer = estimate(
+        frame,
+        outcome="y",
+        treatment="d",
+        covariates=[f"x{i}" for i in range(16)],
+        estimator="regression",
+    )
+    assert "more than a past could" not in answer.check("covariate_timing").message

@@ -77,7 +77,7 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
     """Every check of one estimate, in the order in which a reader should meet them."""
     problem, fit, span = seen.problem, seen.fit, seen.span
     checks: list[Check] = [separation_check(seen.trouble)]
-    timing = timing_check(problem, fit, seen.build)
+    timing = timing_check(problem, fit, seen.build, seen.arms)
     if fit.separation or seen.arms is None:
         gone = (
             "There is no usable overlap: the separated rows have no counterpart in the other arm, "
@@ -85,7 +85,7 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
         )
         checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
         return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
-    checks.append(overlap_check(problem, seen.score, fit.weights, seen.places))
+    checks.append(overlap_check(problem, seen.score, fit.weights, seen.places, fit.influence))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
     bias = prognostic_gap(problem, fit.weights * seen.kept, seen.arms[1])

@@ -14,6 +14,8 @@ from noholdout_shared.render import effect_text
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.sensitivity import Robustness
 
+LARGEST_LOG_RATIO = 20.0  # an effect of 22 standard deviations: no risk ratio says anything then
+
 HIDDEN = "Nothing that isn't among the covariates drives both the opt-in and the outcome."
 
 
@@ -80,7 +82,10 @@ def risk_ratios(
         limit = 1.0 if crossed or base + end <= 0 else (base + end) / base
         return (base + estimate) / base, limit
     spread = deviation(problem)
-    return math.exp(0.91 * estimate / spread), 1.0 if crossed else math.exp(0.91 * end / spread)
+    size, limit = 0.91 * estimate / spread, 0.0 if crossed else 0.91 * end / spread
+    if max(abs(size), abs(limit)) > LARGEST_LOG_RATIO:
+        return math.nan, math.nan
+    return math.exp(size), math.exp(limit)
 
 
 def deviation(problem: Problem) -> float:

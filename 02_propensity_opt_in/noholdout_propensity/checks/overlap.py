@@ -15,6 +15,7 @@ OUTSIDE_CAUTION, OUTSIDE_FAIL = 0.02, 0.10  # share of the target without a coun
 EFFECTIVE_CAUTION, EFFECTIVE_FAIL = 0.10, 0.02  # effective over actual rows of an arm
 EFFECTIVE_ROWS_FAIL = 10.0
 LARGEST_CAUTION, LARGEST_FAIL = 0.05, 0.25  # one row's share of its arm's weight
+ONE_ROW_CAUTION, ONE_ROW_FAIL = 0.25, 0.75  # one row's share of the squared influence
 EMPTY_FAIL = 0.01  # share of the target in a box where the other arm has nobody
 
 OVERLAP = "Every kind of user had a real chance of opting in, and of not."
@@ -43,10 +44,11 @@ def overlap_check(
     score: np.ndarray | None,
     weights: np.ndarray,
     arms: tuple[np.ndarray, np.ndarray],
+    influence: np.ndarray | None = None,
 ) -> Check:
     """Score ranges, the target's mass outside the other arm's range, effective sample sizes.
 
-    ``arms`` are the places of the kept rows of both.
+    ``arms`` are the places of the kept rows of both; ``influence`` is the estimate's, ``(n,)``.
     """
     used = [np.abs(weights[arm]) for arm in arms]
     each = [problem.each(arm) for arm in arms]
@@ -62,12 +64,21 @@ def overlap_check(
             score, problem.sampling, arms, problem.estimand, problem.copies
         )
     few = min(effective) < EFFECTIVE_ROWS_FAIL
-    if outside > OUTSIDE_FAIL or least < EFFECTIVE_FAIL or largest > LARGEST_FAIL or few:
+    one = 0.0
+    if influence is not None and problem.copies is None:
+        one = float(np.abs(influence).max() ** 2 / (influence @ influence))
+    if (
+        outside > OUTSIDE_FAIL
+        or least < EFFECTIVE_FAIL
+        or largest > LARGEST_FAIL
+        or few
+        or one > ONE_ROW_FAIL
+    ):
         status = "fail"
     elif outside > OUTSIDE_CAUTION or least < EFFECTIVE_CAUTION or largest > LARGEST_CAUTION:
         status = "caution"
     else:
-        status = "pass"
+        status = "caution" if one > ONE_ROW_CAUTION else "pass"
     found = (
         f"{ranges}{counts[0]:,} treated rows count as {effective[0]:,.0f} after weighting, "
         f"{counts[1]:,} control rows as {effective[1]:,.0f}; the heaviest row carries "
@@ -80,6 +91,12 @@ def overlap_check(
         )
     elif status == "caution":
         found += " A few rows carry much of the answer: compare with ATO or a trimmed sample."
+    if one > ONE_ROW_CAUTION:
+        found += (
+            f" One row alone makes {100 * one:.0f}% of the squared error: an interval covers less "
+            "often than it says then. Look at that row: an extreme outcome or covariate wants a "
+            "logarithm, ranks or a cap."
+        )
     return structural("overlap", OVERLAP, status, least, found)  # type: ignore[arg-type]
 
 

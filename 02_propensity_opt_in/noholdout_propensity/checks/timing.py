@@ -12,26 +12,37 @@ from noholdout_shared.checks import Check, HypothesisCheck, structural, untestab
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import influence_std_error, two_sided_p
 
+from noholdout_propensity.kernels.sensitivity import residual_sum
+from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem, paired, prepare
+from noholdout_propensity.sensitivity import outcome_strengths
 
 if TYPE_CHECKING:
     from noholdout_propensity.estimators.common import Build, Fit
 
 NAME = "covariate_timing"
 TIMING = "Every covariate was settled before the opt-in."
+LEAK = 0.99  # of the outcome's variance within the arms: see `leaking_covariates`
 WHY = "A covariate that the opt-in already changed hides part of the effect."
 
 
-def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | HypothesisCheck:
+def timing_check(
+    problem: Problem, fit: Fit, build: Build, arms: tuple[ArmSums, ArmSums] | None = None
+) -> Check | HypothesisCheck:
     """What timestamps and earlier values say of the covariates.
 
     A covariate measured after its user's opt-in is a ``caution``. With earlier values the answer
     is computed with them in the covariates' place: how far it moves is the bias that the later
-    values would bring, judged with the other hypothesis tests.
+    values would bring, judged with the other hypothesis tests. Covariates that explain nearly all
+    of the outcome (by its sums in the ``arms``) are a ``caution`` too.
     """
     late = late_covariates(problem)
     changed = [] if fit.separation else changed_covariates(problem)
     silent = [c for c in problem.settings["covariates"] if c not in shown_early(problem)]
+    leak = "" if arms is None else leaking_covariates(problem, arms)
+    if leak:
+        text = " ".join([*(f"{sentence}." for sentence in [*late, *changed]), leak])
+        return structural(NAME, TIMING, "caution", 1.0, text)
     if changed:
         found = "; ".join([*late, *changed])
         moved = moved_by_pre_values(problem, fit, build)
@@ -72,6 +83,40 @@ def hypothesis(
         found=f"{found} With the values from before the opt-in the estimate moves by "
         f"{size:+.3g}{unit}.{more}",
         todo=f"{WHY} Use the values from before it.",
+    )
+
+
+def leaking_covariates(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> str:
+    """A sentence when the covariates explain more of the outcome than a past could.
+
+    The share is of the variance within the arms, with the degrees of freedom of both regressions.
+    What a user did before leaves the chance of the next period unexplained: a correlation of 0.95
+    with a past value, rare in practice, is a share of 0.90. At 0.99 the correlation is 0.995,
+    which a copy, a part or a total of the outcome has. Covariates that are shown to be earlier
+    are let pass.
+    """
+    rest = total = 0.0
+    free, columns = -2, 0
+    for arm, places in zip(arms, problem.places, strict=True):
+        left, rank = residual_sum(arm.gram, arm.cross, arm.square)
+        rest += left
+        total += arm.square - float(arm.cross[0]) ** 2 / float(arm.gram[0, 0])
+        free += problem.count(places)
+        columns += rank - 1
+    if not total > 0 or free - columns < 1:
+        return ""
+    share = 1 - rest / (free - columns) / (total / free)
+    if share <= LEAK:
+        return ""
+    strengths = outcome_strengths(problem, arms)
+    strongest = max(strengths, key=lambda name: strengths[name])
+    if strongest in shown_early(problem):
+        return ""
+    return (
+        f"Within the arms the covariates explain {100 * share:.4g}% of the outcome's variance, "
+        f"most of all {strongest!r}: more than a past could. It may hold the outcome itself, or "
+        "have been measured after the opt-in, and would then take the effect away with it. Leave "
+        "it out, or show with its time (--covariate-times) that it came first."
     )
 
 
