@@ -33,6 +33,7 @@ from noholdout_propensity.kernels.weighting import (
 )
 
 CACHED_ROWS = 8_192  # whose dozen terms stay in the processor's cache
+SORTED_ROWS = 65_536  # enough that each fold and arm has a long slice
 FREE = 0.05  # the least that a row's leverage may leave: beyond, one row is the model
 
 
@@ -145,7 +146,7 @@ def _fold_sums(
 ) -> list[_FoldSums]:
     """The sums of each fold, the score's at the solution on all rows."""
     found: list[_FoldSums | None] = [None] * (int(fold.max()) + 1)
-    for block in blocks(outcome.size):
+    for block in blocks(outcome.size, SORTED_ROWS):
         # Rows of one fold and arm side by side: then each is a slice, and so is a fold.
         cell = 2 * fold[block] + (treated[block] < 0.5)
         order = np.argsort(cell, kind="stable")
