@@ -37,6 +37,8 @@ class Cells:
         Whether ``total`` says how much stands behind each cell.
     proportion
         Whether the outcome is a share.
+    draws
+        Whether ``total`` counts draws of 0 or 1 wherever the outcome is a share.
     settings
         What was read and averaged.
     """
@@ -51,6 +53,7 @@ class Cells:
     variance: np.ndarray | None
     sized: bool
     proportion: bool
+    draws: bool
     settings: dict[str, Any]
 
 
@@ -89,7 +92,7 @@ def read_table(
         settings["cell_mean"] = f"{rows.n_rows:,} rows averaged into {int((per_cell > 0).sum()):,}"
     with np.errstate(invalid="ignore", divide="ignore"):
         outcomes = summed / total
-        variance = None
+        variance, draws = None, True
         if cell_mean:
             squares = np.bincount(cells, weights=mass * values**2, minlength=per_cell.size)
             within = squares.reshape(shape)
@@ -97,6 +100,8 @@ def read_table(
                 spread = rows.cells.spread[outcome] * mass / rows.each
                 within += np.bincount(cells, spread, per_cell.size).reshape(shape)
             variance = np.maximum(within / total - outcomes**2, 0.0) / per_cell
+            # A square is what it's the square of in rows of 0 and 1 alone.
+            draws = sizes is not None or bool(np.allclose(within, summed, rtol=1e-9, atol=1e-9))
     return Cells(
         outcomes,
         total,
@@ -108,6 +113,7 @@ def read_table(
         variance,
         sizes is not None or cell_mean,
         getattr(data, "attrs", {}).get("proportion", proportion),
+        draws,
         settings,
     )
 

@@ -47,6 +47,8 @@ class Panel:
         Rows read and used.
     proportion
         Whether the outcome is a share.
+    draws
+        Whether ``counts`` are draws of 0 or 1 wherever the outcome is a share.
     daily
         Whether the times are days (dates one day apart).
     settings
@@ -66,6 +68,12 @@ class Panel:
     daily: bool | None
     settings: dict[str, Any]
     cell_variance: np.ndarray | None = None
+    draws: bool = True
+
+    @property
+    def binomial(self) -> bool:
+        """Whether the noise of each cell follows from its share and its count."""
+        return self.proportion and self.draws
 
     @property
     def donors(self) -> np.ndarray:
@@ -182,6 +190,7 @@ def cut_panel(
         group_labels=None,
         rows=int(table.rows[index].sum()),
         proportion=table.proportion,
+        draws=table.draws,
         daily=is_daily(table.times),
         settings={**table.settings, **dropped, "launch": table.times[first]},
         cell_variance=None if table.variance is None else table.variance[index],

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
 
+OFFSET = r"(:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)$"
+
 
 def ordered_times(values: pd.Series, column: str) -> pd.Series:
     """Times that have an order: numbers and dates as they are, texts read as dates."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return values
-    parsed = pd.to_datetime(values, errors="coerce", format="ISO8601")
+    parsed = wall_clock(values)
     wrong = parsed.isna()
     if wrong.any():
         raise DataError(
@@ -25,6 +27,14 @@ def ordered_times(values: pd.Series, column: str) -> pd.Series:
             "Write dates as 2025-03-31, or number the periods.",
         )
     return parsed
+
+
+def wall_clock(values: pd.Series) -> pd.Series:
+    """Texts as dates, ``NaT`` where they aren't; offsets, which change with the season, are cut."""
+    texts = values.astype(str)
+    if texts.str.contains(":", regex=False).any():
+        values = texts.str.replace(OFFSET, r"\1", regex=True).where(values.notna())
+    return pd.to_datetime(values, errors="coerce", format="ISO8601")
 
 
 def is_daily(times: np.ndarray) -> bool | None:
@@ -76,7 +86,7 @@ def launch_index(times: np.ndarray, start: Any, column: str) -> int:
             # A bare number would be read as nanoseconds since 1970.
             if isinstance(start, (int, float, np.number)):
                 raise ValueError
-            value: Any = np.datetime64(pd.Timestamp(start))
+            value: Any = np.datetime64(pd.Timestamp(start).tz_localize(None))
             problem += "dates"
         else:
             value = float(start)
@@ -114,7 +124,7 @@ def adoptions(
     if dates and not pd.api.types.is_datetime64_any_dtype(values):
         text = values.astype(object).where(~empty, None).astype(str)
         zero = text.isin(["0", "0.0", "inf"]).to_numpy()
-        parsed = pd.to_datetime(text.mask(empty | zero), errors="coerce", format="ISO8601")
+        parsed = wall_clock(text.mask(empty | zero))
         wrong = parsed.isna().to_numpy() & ~empty & ~zero
         place = np.searchsorted(times, parsed.to_numpy().astype(times.dtype))
     else:

@@ -125,7 +125,7 @@ def learn(panel: Watched, donors: np.ndarray, days: int) -> Learned:
     """Fit twins and wander to the history, for ``days`` days to come."""
     n_pre = panel.n_pre
     counts = None if panel.counts is None else panel.counts[:, :n_pre]
-    noise = own_noise(panel.outcomes[:, :n_pre], n_pre, counts, panel.proportion)
+    noise = own_noise(panel.outcomes[:, :n_pre], n_pre, counts, panel.proportion and panel.draws)
     wander, multiples = learned_wander(panel, noise, donors)
     twins = twin_gaps(panel.outcomes, n_pre, noise, donors, panel.block)
     covariance = wander.covariance(days, twins.loading * multiples, twins.variance)

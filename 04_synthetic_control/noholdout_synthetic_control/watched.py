@@ -30,6 +30,8 @@ class Watched:
         Periods of history.
     settings
         Who was left out, and why.
+    draws
+        Whether ``counts`` are draws of 0 or 1 wherever the outcome is a share.
     """
 
     outcomes: np.ndarray
@@ -39,6 +41,7 @@ class Watched:
     n_pre: int
     proportion: bool
     settings: dict[str, Any]
+    draws: bool = True
 
     @property
     def block(self) -> int:
@@ -117,4 +120,5 @@ def read_watched(
         n_pre=n_pre,
         proportion=metric.denominator is None and history.size > 0 and is_proportion(history),
         settings=settings,
+        draws=table.draws,
     )

@@ -78,6 +78,22 @@ def test_dates_texts_and_numbers_are_one_answer() -> None:
     assert estimate(as_dates, **{**ONE, "start": dates[60]}).estimate == base.estimate
 
 
+@pytest.mark.filterwarnings("error")
+def test_times_with_a_zone_are_those_of_the_wall_clock() -> None:
+    frame = launch_frame(2)
+    base = estimate(frame, **ONE).estimate
+    dates = pd.date_range("2025-02-01", periods=80, tz="Europe/Berlin")  # summer time on day 57
+    zoned = frame.assign(time=dates[frame["time"]])
+    as_texts = frame.assign(time=dates.astype(str).to_numpy()[frame["time"]])
+    first = frame["unit"].eq("u00").map({True: str(dates[60]), False: ""})
+    for start in (dates[60], str(dates[60]), dates[60].tz_localize(None), "2025-04-02"):
+        assert estimate(zoned, **{**ONE, "start": start}).estimate == base
+        assert estimate(as_texts, **{**ONE, "start": start}).estimate == base
+    staggered = {name: value for name, value in ONE.items() if name not in ("treated", "start")}
+    found = estimate(as_texts.assign(first=first), **staggered, first_treated="first")
+    assert found.estimate == pytest.approx(base)
+
+
 def test_integer_units_take_text_from_the_command_line() -> None:
     frame = launch_frame(2)
     numbered = frame.assign(unit=frame["unit"].str[1:].astype(int))
@@ -110,6 +126,24 @@ def test_user_rows_are_averaged_on_cell_mean() -> None:
     )
     with pytest.raises(DataError, match=r"180 pairs.*u00 at 0: 2.*--cell-mean"):
         estimate(doubled, **at)
+
+
+def test_rates_that_are_averaged_are_not_single_draws() -> None:
+    """A rate is no 0 or 1: its noise is measured, not binomial; from 0 and 1 it is binomial."""
+    rng = np.random.default_rng(2)
+    share = rng.binomial(300, 0.6, (12, 80)) / 300
+    frame = panel_frame(share)
+    base = estimate(frame, **ONE)
+    # With counts the noise is pooled over units, without it's each one's: nearly the same here.
+    for rows in (frame, pd.concat([frame, frame.iloc[:3]])):
+        found = estimate(rows, **ONE, cell_mean=True)
+        assert found.std_error == pytest.approx(base.std_error, rel=0.1)
+    draws = frame.loc[frame.index.repeat(10)]
+    draws = draws.assign(y=rng.binomial(1, draws["y"]))
+    single = estimate(draws, **ONE, cell_mean=True, estimator="did")
+    means = draws.groupby(["unit", "time"], as_index=False)["y"].mean()
+    tasks = estimate(means.assign(tasks=10), **ONE, weights="tasks", estimator="did")
+    assert single.std_error == pytest.approx(tasks.std_error)
 
 
 def test_missing_cells_are_refused_or_dropped_and_counted() -> None:

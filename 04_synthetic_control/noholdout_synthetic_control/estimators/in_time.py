@@ -41,7 +41,7 @@ def in_time_table(
     rows = []
     for start in np.unique(np.linspace(first, last, count).round().astype(int)):
         cut = panel.backdated(int(start), horizon)
-        noise = own_noise(cut.outcomes, cut.n_pre, cut.counts, cut.proportion)
+        noise = own_noise(cut.outcomes, cut.n_pre, cut.counts, cut.binomial)
         fake = replace(study, panel=cut, noise=noise)
         found = fake.analyse(build, every_placebo=False)
         row = fake.row(found.fit.effect, found.uncertainty)

@@ -205,7 +205,7 @@ def make_study(
         )
     return Study(
         panel,
-        own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.proportion),
+        own_noise(panel.outcomes, panel.n_pre, panel.counts, panel.binomial),
         design_of(panel, inference, jackknife=jackknife),
         inference == "by-design",
         DRAWS if asked is None else asked,

@@ -12,17 +12,17 @@ GRID = 2000
 
 
 def own_noise(
-    outcomes: np.ndarray, n_pre: int, counts: np.ndarray | None, proportion: bool
+    outcomes: np.ndarray, n_pre: int, counts: np.ndarray | None, binomial: bool
 ) -> np.ndarray:
     """Variance of each unit's noise in one period, shape ``(N,)``.
 
-    With ``counts`` (tasks behind each cell, shape ``(N, T)``) and a share as the outcome it is
+    With ``counts`` (draws behind each cell, shape ``(N, T)``) of a share it is
     binomial: ``p(1 - p) / n``. Otherwise it is half the mean squared change from one pre-launch
     period to the next, after the periods' own means are taken off (changes of slow movements are
     small); pooled over units when there are few periods, and divided by the counts where given.
     """
     before = outcomes[:, :n_pre]
-    if counts is not None and proportion:
+    if counts is not None and binomial:
         sizes = counts[:, :n_pre]
         share = (before * sizes).sum(axis=1) / sizes.sum(axis=1)
         return share * (1 - share) * (1 / sizes).mean(axis=1)
