@@ -165,12 +165,14 @@ def plan(
     Notes
     -----
     Two-sided power ``Phi(t - z) + Phi(-t - z)`` with ``t`` the effect over the robust standard
-    error, as Cattaneo, Titiunik and Vazquez-Bare (2019, Stata Journal 19:210), section 2.
+    error, as Cattaneo, Titiunik and Vazquez-Bare (2019, Stata Journal 19:210), section 2. With
+    clusters a t distribution by those within the bandwidth takes the normal law's place, as in the
+    estimate's interval; planned rows then come from as many clusters as yesterday's.
     """
     check_level(conf_level)
     check_choice("kernel", kernel, tuple(KERNELS))
     check_positive(bandwidth=bandwidth)
-    _check_plan(outcome, outcome_sd, effect, rows, power)
+    _check_plan(outcome, outcome_sd, effect, rows, power, cluster)
     read = _rows(data, running, cutoff, outcome, cluster, missing)
     spec = Spec(kernel=kernel, variance="nearest-neighbour" if cluster is None else "hc0")
     try:
@@ -187,7 +189,7 @@ def plan(
             "Check the outcome column, or give --outcome-sd.",
         )
     asked = read.n_obs if rows is None else rows
-    table = _table(per_row, asked, effect, power, conf_level)
+    table = _table(per_row, asked, effect, power, conf_level, found.df)
     now = table[table["rows"] == asked].iloc[0]
     checks = (distinct_scores(read, found),)
     return RddPlan(
@@ -215,6 +217,7 @@ def _check_plan(
     effect: float | None,
     rows: int | None,
     power: float,
+    cluster: str | None,
 ) -> None:
     if (outcome is None) == (outcome_sd is None):
         raise DataError(
@@ -223,6 +226,12 @@ def _check_plan(
             "Name yesterday's outcome column, or give the standard deviation you expect.",
         )
     check_positive(outcome_sd=outcome_sd)
+    if outcome is None and cluster is not None:
+        raise DataError(
+            "cluster needs yesterday's outcome.",
+            "One deviation of all rows doesn't say how much the rows of a cluster move together.",
+            "Name the outcome's column instead of its deviation, or leave out cluster.",
+        )
     if effect is not None and not (np.isfinite(effect) and effect != 0):
         raise DataError(f"effect is {effect!r}.", "", "Give an effect other than zero.")
     if rows is not None and rows < 20:
@@ -272,9 +281,9 @@ def _weights_length(found: Effect) -> float:
 
 
 def _table(
-    per_row: float, asked: int, effect: float | None, power: float, conf_level: float
+    per_row: float, asked: int, effect: float | None, power: float, conf_level: float, df: float
 ) -> pd.DataFrame:
-    z = critical_value(conf_level)
+    z = critical_value(conf_level, df)
     rows = np.array([round(asked * growth) for growth in GROWTH])
     std_error = per_row * rows**-0.4
     t = np.full(rows.size, np.nan) if effect is None else np.abs(effect) / std_error
@@ -282,10 +291,18 @@ def _table(
         {
             "rows": rows,
             "std_error": std_error,
-            "smallest_effect": (z + float(special.ndtri(power))) * std_error,
-            "power_at_effect": special.ndtr(t - z) + special.ndtr(-t - z),
+            "smallest_effect": (z + _quantile(power, df)) * std_error,
+            "power_at_effect": _share_below(t - z, df) + _share_below(-t - z, df),
         }
     )
+
+
+def _share_below(value: np.ndarray, df: float) -> np.ndarray:
+    return np.asarray(special.ndtr(value) if np.isinf(df) else special.stdtr(df, value))
+
+
+def _quantile(share: float, df: float) -> float:
+    return float(special.ndtri(share) if np.isinf(df) else special.stdtrit(df, share))
 
 
 def _heaping(read: ThresholdData, found: Effect) -> tuple[Check, ...]:

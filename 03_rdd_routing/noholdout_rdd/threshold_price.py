@@ -20,7 +20,7 @@ from noholdout_shared.inference import critical_value
 from noholdout_rdd.inference import Effect, outcome_sides
 from noholdout_rdd.kernels.honest import bias_aware_critical, smoothness_rule
 from noholdout_rdd.kernels.jump import jump_pair
-from noholdout_rdd.kernels.local import Spec, local_fit
+from noholdout_rdd.kernels.local import Spec, local_fit, residuals
 from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.ratio import overall_ratio
@@ -64,6 +64,7 @@ class _Curve:
     effect_scores: np.ndarray
     slope_scores: np.ndarray
     bend: float
+    df: float
 
     def average(self, shift: float) -> float:
         """Average effect on those between the cutoff and ``shift`` beyond it."""
@@ -86,6 +87,13 @@ class _Curve:
     def bias(self, shift: float) -> float:
         """Largest bias of the average: both lines bend by at most ``bend``."""
         return self.bend * shift**2 / 3
+
+    def half_width(self, shift: float, conf_level: float) -> float:
+        """Half of the average's interval, the bias counted."""
+        # With few clusters the error counts as much larger as t is wider than the normal law.
+        wider = critical_value(conf_level, self.df) / critical_value(conf_level)
+        error, bias = wider * self.std_error(shift), self.bias(shift)
+        return bias_aware_critical(bias / error, conf_level) * error if error > 0 else bias
 
 
 def price_threshold(
@@ -155,7 +163,8 @@ def _curve(
 ) -> _Curve:
     sides = outcome_sides(data, pair)
     jump = jump_pair(sides, effect.h, effect.b, spec)
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    levels: list[np.ndarray] = []
+    steeps: list[np.ndarray] = []
     slope = 0.0
     for side, weights, width in zip(sides, jump.corrected.weights, effect.b, strict=True):
         fit = local_fit(side, width, spec.degree + 1, spec.kernel)
@@ -165,21 +174,35 @@ def _curve(
         # Distances mirror the left side, so the difference of slopes is a sum.
         steep[: fit.n] = fit.weights(1)
         slope += float(jump.mix @ (side.values[:, :n] @ steep))
-        noise = jump.mix @ side.noise(n)
-        parts.append((_sums(side, level * noise), _sums(side, steep * noise)))
+        noise = jump.mix @ residuals(side, n, fit, spec.variance)
+        levels.append(level * noise)
+        steeps.append(steep * noise)
     return _Curve(
         data.sign * jump.corrected.estimate,
         data.sign * slope,
-        data.sign * np.concatenate([level for level, _ in parts]),
-        data.sign * np.concatenate([steep for _, steep in parts]),
+        data.sign * _noise(sides, levels, spec),
+        data.sign * _noise(sides, steeps, spec),
         smoothness_rule(sides) if smoothness is None else smoothness,
+        effect.df,
     )
 
 
-def _sums(side: Side, scores: np.ndarray) -> np.ndarray:
-    if side.clusters is None:
-        return scores
-    _, coded = np.unique(side.clusters[: scores.size], return_inverse=True)
+def _noise(sides: tuple[Side, Side], scores: list[np.ndarray], spec: Spec) -> np.ndarray:
+    """Scores whose squares add up to a variance: a row's, a cluster's on each side or on both."""
+    clusters = [
+        side.clusters[: part.size]
+        for side, part in zip(sides, scores, strict=True)
+        if side.clusters is not None
+    ]
+    if not clusters:
+        return np.concatenate(scores)
+    if spec.cluster_sums == "joint":
+        return _sums(np.concatenate(clusters), np.concatenate(scores))
+    return np.concatenate([_sums(*pair) for pair in zip(clusters, scores, strict=True)])
+
+
+def _sums(clusters: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    _, coded = np.unique(clusters, return_inverse=True)
     groups = int(coded.max()) + 1
     return np.bincount(coded, weights=scores) * np.sqrt(groups / max(groups - 1, 1))
 
@@ -197,7 +220,7 @@ def _moved(data: ThresholdData, shift: float) -> float:
 def _reach(curve: _Curve, most: float, conf_level: float) -> float:
     """The largest move with a bias within the interval at the cutoff and bearable noise."""
     at_cutoff = curve.std_error(0.0)
-    allowed = critical_value(conf_level) * at_cutoff
+    allowed = critical_value(conf_level, curve.df) * at_cutoff
     moves = np.linspace(0, most, 201)[1:]
     fine = [
         curve.bias(m) <= allowed
@@ -211,11 +234,7 @@ def _reach(curve: _Curve, most: float, conf_level: float) -> float:
 def _change(
     name: str, curve: _Curve, shift: float, times: float, conf_level: float
 ) -> dict[str, float]:
-    std_error = curve.std_error(shift)
-    if std_error > 0:
-        half = bias_aware_critical(curve.bias(shift) / std_error, conf_level) * std_error
-    else:
-        half = curve.bias(shift)
+    half = curve.half_width(shift, conf_level)
     value = times * curve.average(shift)
     return {
         f"{name}_change": value,
@@ -226,7 +245,7 @@ def _change(
 
 def _per_extra(outcome: _Curve, cost: _Curve, shift: float, conf_level: float) -> dict[str, float]:
     """Cost per unit of outcome with Fieller's interval; undefined when the outcome may be zero."""
-    z = critical_value(conf_level)
+    z = critical_value(conf_level, outcome.df)
     q, c = outcome.average(shift), cost.average(shift)
     own, other = outcome.scores(shift), cost.scores(shift)
     vqq, vcc, vcq = own @ own, other @ other, own @ other

@@ -85,6 +85,7 @@ def test_text_and_json() -> None:
     [
         ({}, DataError, "Exactly one of outcome"),
         ({"outcome": "done", "outcome_sd": 1.0}, DataError, "Exactly one of outcome"),
+        ({"outcome_sd": 1.0, "cluster": "score"}, DataError, "needs yesterday's outcome"),
         ({"outcome": "done", "power": 80}, DataError, "power is 80"),
         ({"outcome": "done", "effect": 0.0}, DataError, "effect is 0.0"),
         ({"outcome": "done", "rows": 3}, DataError, "rows is 3"),
@@ -94,3 +95,15 @@ def test_text_and_json() -> None:
 def test_bad_plans(options: dict[str, Any], error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         plan(yesterday(400), **(RULE | options))
+
+
+def test_few_clusters_widen_the_plan_as_they_widen_the_estimate() -> None:
+    # Eight clusters within the bandwidth, each on both sides: t with 7 degrees of freedom,
+    # t(0.975) = 2.364624 and t(0.8) = 0.896030 where the normal law has 1.959964 and 0.841621.
+    frame = yesterday().assign(team=np.arange(4000) % 8)
+    found = plan(frame, outcome="done", cluster="team", effect=0.1, **RULE)
+    assert found.smallest_effect == pytest.approx(3.260654 * found.std_error, rel=1e-6)
+    at_smallest = plan(frame, outcome="done", cluster="team", effect=found.smallest_effect, **RULE)
+    assert at_smallest.power_at_effect == pytest.approx(0.8, abs=0.001)
+    plain = plan(frame, outcome="done", **RULE)
+    assert plain.smallest_effect == pytest.approx(2.801585 * plain.std_error, rel=1e-6)

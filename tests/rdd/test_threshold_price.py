@@ -113,3 +113,16 @@ def test_without_costs_or_step_there_is_no_price() -> None:
     assert "price" in estimate(router_log(2000), **rule, step=0.02).tables
     with pytest.raises(DataError, match="switches nobody"):
         estimate(router_log(2000), **rule, step=1e-9)
+
+
+@pytest.mark.parametrize("sums", ["apart", "joint"])
+def test_few_clusters_widen_the_price_as_they_widen_the_estimate(sums: str) -> None:
+    rng = np.random.default_rng(3)
+    frame = router_log(4000).assign(team=rng.integers(0, 6, 4000))
+    frame["quality"] += 0.2 * rng.normal(size=6)[frame["team"]]
+    found = estimate(frame, **RULE, cluster="team", cluster_sums=sums, step=1e-3, smoothness=1e-9)
+    row = found.tables["price"].set_index("step").loc[1e-3]
+    # So small a move is priced by the effect at the cutoff; with 5 degrees of freedom its interval
+    # is 2.57 errors wide, by the normal law it would be 1.96.
+    width = (row["quality_high"] - row["quality_low"]) / row["moved"]
+    assert width == pytest.approx(found.conf_high - found.conf_low, rel=0.02)
