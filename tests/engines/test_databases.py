@@ -44,6 +44,20 @@ def test_an_ibis_table_answers_too(url: str, opt_in: Case) -> None:
     connection.disconnect()
 
 
+def test_a_table_is_streamed_in_batches(url: str, users: pd.DataFrame) -> None:
+    """Written by the fixture, streamed here: both with the pinned Ibis, DuckDB and driver."""
+    import ibis
+
+    connection = ibis.connect(url)
+    table = connection.table("users").select("user_id", "task_completed")
+    batches = list(table.to_pyarrow_batches(chunk_size=1000))
+    connection.disconnect()
+    assert len(batches) > 1
+    streamed = pd.concat([batch.to_pandas() for batch in batches]).sort_values("user_id")
+    assert streamed["user_id"].tolist() == sorted(users["user_id"])
+    assert streamed["task_completed"].sum() == users["task_completed"].sum()
+
+
 def test_the_command_takes_the_url(url: str, opt_in: Case, tmp_path: Path) -> None:
     ran = run(["noholdout", opt_in.command, f"{url}#users", *opt_in.flags()], tmp_path)
     assert ran.returncode == 0, ran.stderr
