@@ -103,6 +103,19 @@ def test_the_page_holds_what_a_reader_needs() -> None:
         assert part in words
 
 
+def test_measured_rates_stand_beside_checks_and_say_what_severity_is() -> None:
+    measured = replace(
+        ESTIMATE,
+        method="Difference-in-differences: group-time",
+        checks=(structural("clusters", "Many clusters.", "pass", 30, "There are 30."),),
+    )
+    words = Page(render_report(measured)).words
+    assert "clusters: finds 100 of 100 violations of severity 3" in words
+    assert "Where the truth was known, this verdict finds" in words
+    assert "Severity 3 is a bias of about three standard errors" in words
+    assert "Severity 3" not in Page(render_report(ESTIMATE)).words  # nothing was measured of it
+
+
 def test_texts_from_data_are_escaped() -> None:
     text = render_report(replace(ESTIMATE, outcome="<script>alert(1)</script>"))
     assert "<script>" not in text
