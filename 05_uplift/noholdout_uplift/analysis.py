@@ -85,7 +85,7 @@ def _describing_tables(
             ranked.judges.aipw.effect,
             ranked.score,
             weight,
-            ready.clusters,
+            ready.drawn,
             rows,
         )
         fold = np.zeros_like(ranked.judges.fold) if ready.own else ranked.judges.fold
@@ -146,7 +146,7 @@ def _deciding_tables(
 def _guardrail_scores(
     ready: Prepared, ranked: Ranked, values: np.ndarray, options: Options
 ) -> np.ndarray:
-    model, judges = make_learner("t", options.model, options.seed), ranked.judges
+    model, judges = make_learner("t", ready.model, options.seed), ranked.judges
     means = cross_fitted_means(
         ready.matrix, values, ready.treatment, judges.fold, model, ready.weight
     )
@@ -165,7 +165,7 @@ def _assemble(
     options: Options,
     draws: int | None,
 ) -> UpliftEstimate:
-    shown = judged.shown
+    shown, clusters = judged.shown, ready.drawn.clusters
     ranked_by = "predicted effect" if options.scores is None else options.scores
     return UpliftEstimate(
         method=f"Uplift: {OWN if ready.own else LEARNER_NAMES[options.headline]}",
@@ -178,10 +178,10 @@ def _assemble(
         p_value=shown.p_value,
         inference=_inference_text(options, draws, ranked.rows.df),
         outcome=options.outcome,
-        n_obs=ready.outcome.size,
-        n_treated=int(ready.treatment.sum()),
-        n_control=int((1 - ready.treatment).sum()),
-        n_clusters=None if ready.clusters is None else int(ready.clusters.max()) + 1,
+        n_obs=int(ready.each.sum()),
+        n_treated=int(ready.each @ ready.treatment),
+        n_control=int(ready.each @ (1 - ready.treatment)),
+        n_clusters=None if clusters is None else int(clusters.max()) + 1,
         settings=_settings(ready, ranked, naive, options, draws),
         checks=all_checks(ready, ranked, judged, naive, options),
         tables=described,
@@ -191,12 +191,12 @@ def _assemble(
         decision=decision.answer,
         decision_reason=decision.reason,
         why_learners_differ=None if contest is None else contest.why,
-        scores=_scores(ready, ranked),
+        scores=_scores(ready, ranked, list(options.features)),
         learners=ranked.learners,
     )
 
 
-def _scores(ready: Prepared, ranked: Ranked) -> pd.DataFrame:
+def _scores(ready: Prepared, ranked: Ranked, features: list[str]) -> pd.DataFrame:
     scores = pd.DataFrame(
         {
             "fold": ranked.judges.fold + 1,
@@ -206,9 +206,14 @@ def _scores(ready: Prepared, ranked: Ranked) -> pd.DataFrame:
             "top": ranked.top_everywhere,
         }
     )
-    if ready.weight is not None:
+    if ready.weight is not None and ready.copies is None:
         scores["weight"] = ready.weight
-    return scores if ready.clusters is None else scores.assign(cluster=ready.clusters)
+    if ready.drawn.clusters is not None:
+        scores["cluster"] = ready.drawn.clusters
+    if ready.copies is None:
+        return scores
+    who = pd.MultiIndex.from_frame(ready.frame[features])
+    return scores.assign(copies=ready.copies).set_index(who)
 
 
 def _inference_text(options: Options, draws: int | None, df: float) -> str:
@@ -246,7 +251,7 @@ def _settings(
         "current": options.current,
         "fraction": options.fraction,
         "folds": options.folds,
-        "rows_evaluated": int(ranked.used.sum()),
+        "rows_evaluated": int(ready.each @ ranked.used),
         "in_sample_top_effect": None if np.isnan(naive) else naive,
         "replicates": draws,
         "seed": options.seed,

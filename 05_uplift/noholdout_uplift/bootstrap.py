@@ -10,6 +10,7 @@ from noholdout_shared.parallel import run_parallel, spawn_seeds
 
 from noholdout_uplift.inference import METRICS
 from noholdout_uplift.kernels.ranking import Ranking, metric_values, rank, top_mean
+from noholdout_uplift.scored import Drawn
 
 if TYPE_CHECKING:
     from noholdout_uplift.result import UpliftEstimate
@@ -26,14 +27,16 @@ def bootstrap_errors(
     metric, by name.
     """
     rows = estimate.scores[estimate.scores["evaluated"]]
-    clusters = rows["cluster"].to_numpy() if "cluster" in rows else None
+    cluster, copies = (rows[c].to_numpy() if c in rows else None for c in ("cluster", "copies"))
     weight = rows["weight"].to_numpy() if "weight" in rows else np.ones(len(rows))
+    if copies is not None:
+        weight = copies.astype(float)
     errors = bootstrap_std_errors(
         rows["score"].to_numpy(),
         rows["aipw"].to_numpy(),
         rows["fold"].to_numpy(),
         weight,
-        clusters,
+        Drawn(cluster, copies),
         float(estimate.settings["fraction"]),
         replicates=replicates,
         seed=seed,
@@ -47,7 +50,7 @@ def bootstrap_std_errors(
     gamma: np.ndarray,
     fold: np.ndarray,
     weight: np.ndarray,
-    clusters: np.ndarray | None,
+    drawn: Drawn,
     fraction: float,
     *,
     replicates: int,
@@ -64,10 +67,8 @@ def bootstrap_std_errors(
     for k in np.unique(fold):
         inside = fold == k
         ranking = rank(score[inside], weight[inside])
-        codes = None
-        if clusters is not None:
-            codes = np.unique(clusters[inside], return_inverse=True)[1][ranking.order]
-        parts.append((ranking, gamma[inside][ranking.order], codes))
+        one = drawn.part(inside).part(ranking.order)
+        parts.append((ranking, gamma[inside][ranking.order], one))
     sizes = [min(BLOCK, replicates - i) for i in range(0, replicates, BLOCK)]
     seeds = spawn_seeds(seed, len(sizes))
     work = _Draws(parts, fraction)
@@ -80,7 +81,7 @@ class _Draws:
 
     def __init__(
         self,
-        parts: list[tuple[Ranking, np.ndarray, np.ndarray | None]],
+        parts: list[tuple[Ranking, np.ndarray, Drawn]],
         fraction: float,
     ) -> None:
         self.parts, self.fraction = parts, fraction
@@ -90,23 +91,28 @@ class _Draws:
         draws = np.zeros((item[1], 1 + len(METRICS)))
         for row in draws:
             mass = selected = 0.0
-            for ranking, gamma, codes in self.parts:
-                weight = ranking.weight * _counts(rng, gamma.size, codes)
+            for ranking, gamma, drawn in self.parts:
+                weight = ranking.weight * _counts(rng, gamma.size, drawn)
                 width = np.bincount(
                     ranking.group, weights=weight, minlength=ranking.group_weight.size
                 )
-                drawn = Ranking(ranking.order, ranking.group, weight, width)
+                again = Ranking(ranking.order, ranking.group, weight, width)
                 share = weight.sum()
-                row[1:5] += share * np.array(metric_values(drawn, gamma))
-                row[5] += share * top_mean(drawn, gamma, 0.3)
-                selected += share * top_mean(drawn, gamma, self.fraction)
+                row[1:5] += share * np.array(metric_values(again, gamma))
+                row[5] += share * top_mean(again, gamma, 0.3)
+                selected += share * top_mean(again, gamma, self.fraction)
                 mass += share
             row[0] = selected
             row /= mass
         return draws
 
 
-def _counts(rng: np.random.Generator, n: int, codes: np.ndarray | None) -> np.ndarray:
+def _counts(rng: np.random.Generator, n: int, drawn: Drawn) -> np.ndarray:
+    """How often each entry is drawn, on average over the rows behind it; shape ``(n,)``."""
+    codes, copies = drawn.clusters, drawn.copies
+    if codes is None and copies is not None:
+        total = copies.sum()
+        return rng.multinomial(total, copies / total) / copies
     units = n if codes is None else int(codes.max()) + 1
     counts = np.bincount(rng.integers(0, units, units), minlength=units).astype(float)
     return counts if codes is None else counts[codes]

@@ -46,7 +46,7 @@ def best_linear_predictor(rows: Scored) -> Estimates:
 def calibration_table(rows: Scored) -> pd.DataFrame:
     """The best linear predictor's mean effect and slope, with p-values of slope 0 and slope 1."""
     found = best_linear_predictor(rows)
-    errors = std_errors(found, rows.clusters)
+    errors = std_errors(found, rows.drawn)
     table = pd.DataFrame(
         {
             "name": ["mean_effect", "slope"],
@@ -69,7 +69,7 @@ def sorted_groups_table(rows: Scored) -> pd.DataFrame:
     predicted = rows.score @ weighted / weighted.sum(axis=0)
     values = np.append(effects.values, effects.values[0] - effects.values[-1])
     psi = np.column_stack([effects.psi, effects.psi[:, 0] - effects.psi[:, -1]])
-    errors = std_errors(Estimates(values, psi), rows.clusters)
+    errors = std_errors(Estimates(values, psi), rows.drawn)
     return pd.DataFrame(
         {
             "group": [*(str(g) for g in range(1, GROUPS + 1)), f"1-{GROUPS}"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
-from noholdout_shared.inference import Interval, influence_std_error, smallest_effect
+from noholdout_shared.inference import Interval, smallest_effect
 from noholdout_shared.input import is_proportion
 from noholdout_shared.render import effect_text, p_text
 
@@ -41,9 +41,7 @@ def all_checks(
     else:
         assignment = randomised_assignment(ready, ranked.judges, ranked.top_everywhere, effect)
         found.extend(judge([assignment], error))
-    gap_error = influence_std_error(
-        judged.headline.psi[:, 0] - judged.metrics.psi[:, 0], rows.clusters
-    )
+    gap_error = rows.drawn.std_error(judged.headline.psi[:, 0] - judged.metrics.psi[:, 0])
     average = float(rows.share @ rows.score) / rows.score.size
     held_out = (
         held_out_scores(effect, naive, proportion, options.fraction)
@@ -52,10 +50,10 @@ def all_checks(
     )
     return (
         *found,
-        overlap(ranked.judges.propensity),
+        overlap(ranked.judges.propensity, ready.copies),
         held_out,
         enough_data(
-            ranked.top,
+            ranked.top if rows.drawn.copies is None else ranked.top * rows.drawn.copies,
             ready.treatment[ranked.used],
             options.fraction,
             float(rows.score @ top / top.sum()) - average,
@@ -82,7 +80,7 @@ def randomised_assignment(
     mass = np.ones(top.size) if ready.weight is None else ready.weight
     chance, given = judges.propensity, ready.assignment == "given"
     residual = mass * (ready.treatment - chance)
-    statistic, p_value, df = score_test(ready.matrix, residual, ready.clusters, given)
+    statistic, p_value, df = score_test(ready.matrix, residual, ready.drawn, given)
     fit = fit_logit(ready.matrix, ready.treatment, chance, mass)
     observed = observed_top_effect(ready.outcome, ready.treatment, chance, top * mass)
     unadjusted = abs(observed - effect)
@@ -123,10 +121,12 @@ def unmeasured_confounding(shown: Interval, proportion: bool, features: Sequence
     )
 
 
-def overlap(propensity: np.ndarray) -> Check:
+def overlap(propensity: np.ndarray, copies: np.ndarray | None = None) -> Check:
     """Is there enough chance of each arm for everyone?"""
     least = np.minimum(propensity, 1 - propensity)
-    thin, none = float((least < THIN_OVERLAP).mean()), float((least < NO_OVERLAP).mean())
+    thin, none = (
+        float(np.average(least < limit, weights=copies)) for limit in (THIN_OVERLAP, NO_OVERLAP)
+    )
     status = "fail" if none > 0.05 else "caution" if thin > 0.05 else "pass"
     low, high = propensity.min(), propensity.max()
     if low == high:

@@ -119,7 +119,7 @@ def side_by_side(ready: Prepared, headline: Ranked, options: Options) -> Contest
         ranked = headline if same else rank_users(ready, headline.judges, learner, options)
         judged[learner] = _judged(ranked, options)
     rows = headline.rows
-    errors = {learner: std_errors(found, rows.clusters) for learner, found in judged.items()}
+    errors = {learner: std_errors(found, rows.drawn) for learner, found in judged.items()}
     first = np.array([[judged[one].values[0], errors[one][0]] for one in judged])
     estimators = pd.DataFrame(
         {
@@ -146,7 +146,7 @@ def _pairs(found: Mapping[str, Estimates], rows: Scored) -> pd.DataFrame:
     parts = []
     for first, second in combinations(found, 2):
         gap = found[first].values - found[second].values
-        errors = std_errors(Estimates(gap, found[first].psi - found[second].psi), rows.clusters)
+        errors = std_errors(Estimates(gap, found[first].psi - found[second].psi), rows.drawn)
         with np.errstate(invalid="ignore", divide="ignore"):
             p_values = [two_sided_p(float(t), rows.df) for t in gap / errors]
         parts.append(

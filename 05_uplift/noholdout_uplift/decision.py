@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.inference import cluster_sums
 from noholdout_shared.render import effect_text
 
 from noholdout_uplift.inference import simultaneous_value, single_value
@@ -111,8 +110,7 @@ def lower_bounds(rows: Scored, rules: Rules, compared: Contrasts, seed: int) -> 
     lower = np.full(against.size, np.nan)
     for other in {"treat-none", rules.uniform}:
         family = against == other
-        psi = compared.found.psi[:, family]
-        values = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
+        values = rows.drawn.independent(compared.found.psi[:, family])
         value = simultaneous_value(
             values.T @ values, rows.conf_level, rows.df, seed, two_sided=False, draws=DRAWS
         )

@@ -103,8 +103,8 @@ def estimate(
     replicates
         Draws of the bootstrap (500).
     sample
-        Read that many random rows only, drawn by ``seed``: for tables that don't fit into memory.
-        The answer says what that adds to its standard error.
+        Read that many random rows only, drawn by ``seed``: for tables that neither fit into memory
+        nor group. The answer says what that adds to its standard error.
     missing, conf_level, margin, seed, jobs
         As in every method.
 
@@ -127,7 +127,8 @@ def estimate(
     -----
     AIPW scores with cross-fitted outcome models; learners are trained on earlier folds and
     judged on the next (Luedtke and van der Laan 2016, Annals of Statistics 44(2), and the
-    sequential validation in grf), metrics as in Yadlowsky et al. 2025, JASA 120(549).
+    sequential validation in grf), metrics as in Yadlowsky et al. 2025, JASA 120(549). Half a
+    million rows or more with few combinations of values are grouped, with the answer of the rows.
     """
     options = Options(**{name: value for name, value in locals().items() if name != "data"})
     return analyse(data, options)

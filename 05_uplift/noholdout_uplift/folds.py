@@ -23,7 +23,7 @@ def assign_folds(
     Raises
     ------
     DesignError
-        Fewer clusters than folds, or a fold with fewer than 10 rows of an arm.
+        Fewer clusters than folds.
     """
     if clusters is None:
         fold = np.empty(treatment.size, dtype=np.int64)
@@ -41,13 +41,47 @@ def assign_folds(
         fold_of_cluster = np.empty(count, dtype=np.int64)
         fold_of_cluster[rng.permutation(count)] = np.arange(count) % folds
         fold = fold_of_cluster[clusters]
-    _require_arms(treatment, fold, folds)
     return fold
 
 
-def _require_arms(treatment: np.ndarray, fold: np.ndarray, folds: int) -> None:
+def split_cells(
+    copies: np.ndarray, folds: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Equal rows drawn into folds, and each fold's into two halves: entries.
+
+    Equal rows can't be told apart, so how many of a cell's ``copies`` rows fall into each part is
+    all there is to draw: multinomial, as if each row drew its own part.
+
+    Parameters
+    ----------
+    copies
+        Rows of each cell, shape ``(k,)``.
+    folds
+        Number of folds, or ``None`` when folds aren't drawn by row.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    Four arrays, an element for each part that isn't empty: cell, fold, half, rows.
+    """
+    rng = np.random.default_rng(seed)
+    count = 1 if folds is None else folds
+    by_fold = rng.multinomial(copies, np.full(count, 1 / count))
+    first = rng.binomial(by_fold, 0.5)
+    parts = np.stack([first, by_fold - first], axis=2)
+    cell, fold, half = np.nonzero(parts)
+    return cell, fold, half, parts[cell, fold, half]
+
+
+def require_arms(
+    treatment: np.ndarray, fold: np.ndarray, folds: int, copies: np.ndarray | None = None
+) -> None:
+    """Raise a DesignError when a fold holds fewer than 10 rows of an arm."""
     for arm, name in ((1, "treated"), (0, "control")):
-        counts = np.bincount(fold[treatment == arm], minlength=folds)
+        inside = treatment == arm
+        each = None if copies is None else copies[inside]
+        counts = np.bincount(fold[inside], weights=each, minlength=folds)
         if counts.min() < MIN_ARM_ROWS:
             raise DesignError(
                 f"There are {int(counts.sum()):,} {name} rows, and one of the {folds} folds would "
@@ -136,6 +170,7 @@ def sequential_scores(
     learner: Any,
     weight: np.ndarray | None = None,
     judges: tuple[tuple[Any, Any], ...] | None = None,
+    half: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Each row's predicted effect by a learner of the earlier folds, shape ``(n,)``; the learners.
 
@@ -145,7 +180,8 @@ def sequential_scores(
     earlier one: its rows are scored by the later folds and take no part in any interval.
 
     ``judges`` are the ``models`` of :class:`CrossFitted`: the first fold's and the last one's stand
-    on the rows that train the ranking of these folds, and aren't fitted again.
+    on the rows that train the ranking of these folds, and aren't fitted again. ``half`` is what
+    learners that cross-fit within their training rows go by; drawn by them when ``None``.
     """
     from sklearn.base import clone
 
@@ -162,6 +198,7 @@ def sequential_scores(
             propensity=propensity[train],
             sample_weight=None if weight is None else weight[train],
             arm_models=judges[k] if judges is not None and k in (0, last) else None,
+            half=None if half is None else half[train],
         )
         scores[inside] = fitted.predict(features[inside])
         learners.append(fitted)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.inference import critical_value, influence_std_error, interval
+from noholdout_shared.inference import critical_value, interval
 from scipy.special import ndtr
 
 from noholdout_uplift.kernels.ranking import metrics_of, rank, tops_of
-from noholdout_uplift.scored import Scored
+from noholdout_uplift.scored import Drawn, Scored
 
 BAND_FROM = 0.05
 BAND_DRAWS = 5_000
@@ -87,9 +87,9 @@ def by_fold_membership(
     return membership
 
 
-def std_errors(estimates: Estimates, clusters: np.ndarray | None) -> np.ndarray:
+def std_errors(estimates: Estimates, drawn: Drawn) -> np.ndarray:
     """Standard error of each estimate, shape ``(m,)``."""
-    return np.array([influence_std_error(column, clusters) for column in estimates.psi.T])
+    return np.array([drawn.std_error(column) for column in estimates.psi.T])
 
 
 def simultaneous_value(

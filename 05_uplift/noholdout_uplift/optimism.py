@@ -60,8 +60,10 @@ def in_sample_top_effect(
 
 def in_sample_top(ready: Prepared, propensity: np.ndarray, learner: str, options: Options) -> float:
     """:func:`in_sample_top_effect` of rows that are prepared already."""
-    unfitted = make_learner(learner, options.model, options.seed)
-    fitted = unfitted.fit(*ready.arms, propensity=propensity, sample_weight=ready.weight)
+    unfitted = make_learner(learner, ready.model, options.seed)
+    fitted = unfitted.fit(
+        *ready.arms, propensity=propensity, sample_weight=ready.weight, half=ready.half
+    )
     score = fitted.predict(ready.matrix)
     mass = np.ones(score.size) if ready.weight is None else ready.weight
     top = mass * top_weights(score, options.fraction, mass)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
-from noholdout_shared.inference import cluster_sums, not_worse_p
+from noholdout_shared.inference import not_worse_p
 
 from noholdout_uplift.inference import (
     Estimates,
@@ -84,9 +84,7 @@ def policy_table(rows: Scored, rules: Rules) -> pd.DataFrame:
     treat = np.column_stack(list(rules.treat.values()))
     outcome = rows.gamma_control[:, None] + treat * rows.gamma[:, None]
     found = weighted_means(outcome, rows.weight)
-    table = interval_columns(
-        found.values, std_errors(found, rows.clusters), rows.conf_level, rows.df
-    )
+    table = interval_columns(found.values, std_errors(found, rows.drawn), rows.conf_level, rows.df)
     cost = np.full(treat.shape[1], np.nan)
     if rows.cost is not None:
         cost = rows.share @ (treat * rows.cost[:, None]) / rows.share.size
@@ -132,7 +130,7 @@ def contrasts(rows: Scored, rules: Rules) -> Contrasts:
             columns.append((treat - baseline) * rows.gamma)
     found = weighted_means(np.column_stack(columns), rows.weight)
     rule, other_rule = zip(*pairs, strict=True)
-    return Contrasts(rule, other_rule, found, std_errors(found, rows.clusters))
+    return Contrasts(rule, other_rule, found, std_errors(found, rows.drawn))
 
 
 def contrasts_table(rows: Scored, compared: Contrasts, lower: np.ndarray) -> pd.DataFrame:
@@ -180,8 +178,8 @@ def cost_table(rows: Scored, seed: int) -> pd.DataFrame | None:
         treat = np.column_stack([within_budget(path, budget) for budget in budgets])
         reached += rows.share[inside] @ treat / rows.share.size
         psi[inside] = rows.share[inside][:, None] * (treat * rows.gamma[inside][:, None] - value)
-    errors = std_errors(Estimates(gain, psi), rows.clusters)
-    sums = psi if rows.clusters is None else cluster_sums(psi, rows.clusters)
+    errors = std_errors(Estimates(gain, psi), rows.drawn)
+    sums = rows.drawn.independent(psi)
     average = float(rows.share @ rows.gamma) / rows.gamma.size
     return pd.DataFrame(
         {

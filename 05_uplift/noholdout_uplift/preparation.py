@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import require_clusters
-from noholdout_shared.input import binary, codes, numeric, outcome, read_rows
+from noholdout_shared.input import binary, codes, numeric, outcome
 
 from noholdout_uplift.columns import (
     ESTIMATED,
@@ -22,15 +22,20 @@ from noholdout_uplift.columns import (
     sampling_weights,
     without_weight,
 )
+from noholdout_uplift.folds import split_cells
 from noholdout_uplift.options import Options
 from noholdout_uplift.own_score import OwnScore, own_score
+from noholdout_uplift.pushdown import Read, read, read_whole
+from noholdout_uplift.scored import Drawn
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Arrays of shape ``(n,)``, and the features (with the user's own score) as ``(n, k)``.
 
-    ``profiled`` counts the columns of ``matrix`` that are features.
+    ``profiled`` counts the columns of ``matrix`` that are features. When ``drawn`` holds copies,
+    entries are cells of equal rows, parted into a ``fold`` (unless clusters are) and a ``half``.
+    ``model`` is what learners stand on.
     """
 
     frame: pd.DataFrame
@@ -42,12 +47,25 @@ class Prepared:
     own: OwnScore | None
     propensity: np.ndarray
     assignment: Assignment
-    clusters: np.ndarray | None
+    drawn: Drawn
+    fold: np.ndarray | None
+    half: np.ndarray | None
+    model: Any
     weight: np.ndarray | None
     cost: np.ndarray | None
     current: np.ndarray | None
     guardrails: dict[str, np.ndarray]
     settings: dict[str, Any]
+
+    @property
+    def copies(self) -> np.ndarray | None:
+        """Rows behind each entry, or ``None`` when entries are rows."""
+        return self.drawn.copies
+
+    @property
+    def each(self) -> np.ndarray:
+        """Rows behind each entry, ones when entries are rows; shape ``(n,)``."""
+        return np.ones(self.outcome.size, dtype=int) if self.copies is None else self.copies
 
     @property
     def arms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,12 +91,25 @@ def prepare(data: Any, options: Options) -> Prepared:
         *options.guardrails,
         *options.slices,
     ]
-    rows = read_rows(
-        data, wanted, missing=options.missing, sample=options.sample, seed=options.seed
-    )
-    empty = without_weight(rows.frame, options.weights)
+    found = read(data, options, wanted)
+    if found.copies is not None:
+        try:
+            return _prepared(found, options, features)
+        except DataError:
+            found = read_whole(data, options, wanted)  # for the message to count rows
+    return _prepared(found, options, features)
+
+
+def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
+    propensity, cost, frame = options.propensity, options.cost, found.rows.frame
+    fold = half = copies = None
+    if found.copies is not None:
+        by_row = options.folds if options.cluster is None else None
+        cell, fold, half, copies = split_cells(found.copies, by_row, options.seed)
+        frame = frame.iloc[cell].reset_index(drop=True)
+    empty = without_weight(frame, options.weights)
     counted = {"rows_with_weight_zero": int(empty.sum())} if empty.any() else {}
-    frame, own = own_score(rows.frame[~empty].reset_index(drop=True), options)
+    frame, own = own_score(frame[~empty].reset_index(drop=True), options)
     y = outcome(frame, options.outcome)
     w = binary(frame, options.treatment)
     design = design_of(frame, features, options.scores)
@@ -88,6 +119,11 @@ def prepare(data: Any, options: Options) -> Prepared:
         clusters, labels = codes(frame, options.cluster)
         require_clusters(len(labels), options.cluster)
     weight = sampling_weights(frame, options.weights)
+    model = options.model
+    if copies is not None:
+        from noholdout_uplift.estimators.on_cells import cells_model
+
+        weight, model = copies.astype(float), cells_model(model, options.seed)
     chance, assignment = probability(frame, w, propensity, weight)
     return Prepared(
         frame=frame,
@@ -99,12 +135,15 @@ def prepare(data: Any, options: Options) -> Prepared:
         own=own,
         propensity=chance,
         assignment=assignment,
-        clusters=clusters,
+        drawn=Drawn(clusters, copies),
+        fold=None if options.cluster is not None else fold,
+        half=half,
+        model=model,
         weight=weight,
         cost=costs(frame, cost),
         current=None if options.current is None else current_rule(frame, options.current),
         guardrails={name: numeric(frame, name, "Guardrail") for name in options.guardrails},
-        settings={**rows.settings, **counted, **design.settings},
+        settings={**found.rows.settings, **counted, **design.settings},
     )
 
 

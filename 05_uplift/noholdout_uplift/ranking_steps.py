@@ -16,6 +16,7 @@ from noholdout_uplift.folds import (
     assign_folds,
     cross_fitted_means,
     cross_fitted_propensity,
+    require_arms,
     sequential_scores,
 )
 from noholdout_uplift.inference import (
@@ -80,11 +81,14 @@ class Judged:
 def make_judges(ready: Prepared, options: Options) -> Judges:
     """Folds, and AIPW scores by models of the other folds."""
     rng = np.random.default_rng(options.seed)
-    fold = assign_folds(ready.treatment, ready.clusters, options.folds, rng)
+    fold = ready.fold
+    if fold is None:
+        fold = assign_folds(ready.treatment, ready.drawn.clusters, options.folds, rng)
+    require_arms(ready.treatment, fold, options.folds, ready.copies)
     propensity = ready.propensity
     if ready.assignment == "estimated":
         propensity = cross_fitted_propensity(ready.matrix, ready.treatment, fold, ready.weight)
-    outcome_model = make_learner("t", options.model, options.seed)
+    outcome_model = make_learner("t", ready.model, options.seed)
     means = cross_fitted_means(*ready.arms, fold, outcome_model, ready.weight)
     aipw = aipw_scores(ready.outcome, ready.treatment, propensity, means.control, means.treated)
     if aipw.effect.std() <= NO_NOISE * ready.outcome.std():
@@ -110,7 +114,7 @@ def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) 
         score, used = own.values, np.ones(own.values.size, dtype=bool)
         apart = np.zeros_like(judges.fold)
     else:
-        unfitted = make_learner(learner, options.model, options.seed)
+        unfitted = make_learner(learner, ready.model, options.seed)
         score, learners = sequential_scores(
             *ready.arms,
             judges.propensity,
@@ -118,11 +122,10 @@ def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) 
             unfitted,
             ready.weight,
             judges.means.models,
+            ready.half,
         )
         used, apart = judges.fold > 0, judges.fold
-    clusters = None
-    if ready.clusters is not None:
-        clusters = np.unique(ready.clusters[used], return_inverse=True)[1]
+    drawn = ready.drawn.part(used)
     weight = np.ones(used.size) if ready.weight is None else ready.weight
     rows = Scored(
         score=score[used],
@@ -130,10 +133,10 @@ def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) 
         gamma_control=judges.aipw.control[used],
         fold=apart[used],
         weight=weight[used],
-        clusters=clusters,
+        drawn=drawn,
         cost=None if ready.cost is None else ready.cost[used],
         conf_level=options.conf_level,
-        df=degrees_of_freedom(clusters),
+        df=degrees_of_freedom(drawn.clusters),
     )
     edges = np.array([0.0, options.fraction])
     top = by_fold_membership(rows.score, rows.fold, edges, rows.weight)[:, 0]
@@ -146,14 +149,14 @@ def judge_ranking(ranked: Ranked, options: Options, draws: int | None) -> Judged
     headline = group_effects(rows.gamma, (ranked.top * rows.weight)[:, None])
     metrics = metrics_by_fold(rows.score, rows.gamma, rows.fold, rows.weight)
     if draws is None:
-        errors = np.append(std_errors(headline, rows.clusters), std_errors(metrics, rows.clusters))
+        errors = np.append(std_errors(headline, rows.drawn), std_errors(metrics, rows.drawn))
     else:
         errors = bootstrap_std_errors(
             rows.score,
             rows.gamma,
             rows.fold,
             rows.weight,
-            rows.clusters,
+            rows.drawn,
             options.fraction,
             replicates=draws,
             seed=options.seed,

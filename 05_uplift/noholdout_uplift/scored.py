@@ -5,6 +5,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from noholdout_shared.inference import cluster_sums, influence_std_error
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How entries came into the data: one by one, in clusters, or many equal rows behind each.
+
+    Parameters
+    ----------
+    clusters
+        Codes without gaps, shape ``(n,)``, or ``None`` for independent rows.
+    copies
+        Rows behind each entry, shape ``(n,)``, or ``None`` when entries are rows.
+    """
+
+    clusters: np.ndarray | None = None
+    copies: np.ndarray | None = None
+
+    def independent(self, psi: np.ndarray) -> np.ndarray:
+        """Influence values whose squares add up to the variance, from those of shape ``(n, m)``.
+
+        An entry holds the sum of its rows' influence values; the squares of ``c`` equal rows add
+        up to that sum's square over ``c``.
+        """
+        if self.clusters is not None:
+            return cluster_sums(psi, self.clusters)
+        return psi if self.copies is None else psi / np.sqrt(self.copies)[:, None]
+
+    def std_error(self, psi: np.ndarray) -> float:
+        """:func:`influence_std_error` of values of shape ``(n,)``."""
+        if self.clusters is None and self.copies is not None:
+            return influence_std_error(psi / np.sqrt(self.copies))
+        return influence_std_error(psi, self.clusters)
+
+    def part(self, entries: np.ndarray) -> Drawn:
+        """The same of some entries; ``entries`` has shape ``(n,)``."""
+        clusters, copies = self.clusters, self.copies
+        return Drawn(
+            None if clusters is None else np.unique(clusters[entries], return_inverse=True)[1],
+            None if copies is None else copies[entries],
+        )
+
+    def rows(self, entries: np.ndarray) -> np.ndarray:
+        """Rows behind each column of ``entries``, which says how much of each entry belongs."""
+        return entries.sum(axis=0) if self.copies is None else self.copies @ entries
 
 
 @dataclass(frozen=True)
@@ -21,8 +66,8 @@ class Scored:
         Fold of each row, shape ``(n,)``; rankings are compared within folds only.
     weight
         How many rows each row stands for, shape ``(n,)``; ones without sampling weights.
-    clusters
-        Codes without gaps, or ``None`` for independent rows.
+    drawn
+        Clusters, and how many rows stand behind each entry.
     cost
         What treating the row costs, shape ``(n,)``, or ``None``.
     conf_level, df
@@ -34,7 +79,7 @@ class Scored:
     gamma_control: np.ndarray
     fold: np.ndarray
     weight: np.ndarray
-    clusters: np.ndarray | None
+    drawn: Drawn
     cost: np.ndarray | None
     conf_level: float
     df: float

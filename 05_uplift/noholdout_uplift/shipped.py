@@ -25,7 +25,7 @@ def guardrails_table(
     parts = []
     for j, name in enumerate(effects):
         found = group_effects(gamma[:, j], (treat * rows.weight)[:, None])
-        errors = std_errors(found, rows.clusters)
+        errors = std_errors(found, rows.drawn)
         columns = interval_columns(found.values, errors, rows.conf_level, rows.df)
         p_value = not_worse_p(float(found.values[0]), float(errors[0]), margin, rows.df)
         parts.append(
@@ -45,20 +45,20 @@ def slices_table(
     """
     parts = []
     for column in slices:
-        codes, levels = pd.factorize(segment_labels(frame[column]), sort=True)
+        codes, levels = pd.factorize(segment_labels(frame[column], rows.drawn.copies), sort=True)
         inside = (codes[:, None] == np.arange(len(levels))[None, :]).astype(float)
         weighted = inside * (treat * rows.weight)[:, None]
         mass = rows.weight @ inside
         with np.errstate(invalid="ignore", divide="ignore"):
             found = group_effects(rows.gamma, weighted)
-            errors = std_errors(found, rows.clusters)
+            errors = std_errors(found, rows.drawn)
         parts.append(
             pd.DataFrame(
                 {
                     "slice": column,
                     "level": [str(level) for level in levels],
                     "rule": rule,
-                    "n": inside.sum(axis=0).astype(int),
+                    "n": rows.drawn.rows(inside).astype(int),
                     "treated": weighted.sum(axis=0) / mass,
                     **interval_columns(found.values, errors, rows.conf_level, rows.df),
                 }

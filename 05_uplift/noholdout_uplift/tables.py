@@ -18,7 +18,7 @@ from noholdout_uplift.inference import (
 )
 from noholdout_uplift.kernels.curves import Curve, gain_curve, toc_curve
 from noholdout_uplift.kernels.ranking import rank
-from noholdout_uplift.scored import Scored
+from noholdout_uplift.scored import Drawn, Scored
 
 MAX_LEVELS = 8
 POINTS = 100
@@ -40,10 +40,10 @@ def deciles_table(rows: Scored) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "decile": np.arange(1, 11),
-            "n": np.round(membership.sum(axis=0), 6),
+            "n": np.round(rows.drawn.rows(membership), 6),
             "predicted": rows.score @ weighted / weighted.sum(axis=0),
             **interval_columns(
-                effects.values, std_errors(effects, rows.clusters), rows.conf_level, rows.df
+                effects.values, std_errors(effects, rows.drawn), rows.conf_level, rows.df
             ),
         }
     )
@@ -57,9 +57,8 @@ def _curve(
     covariance = np.zeros((fractions.size, fractions.size))
     for k in np.unique(rows.fold):
         inside = rows.fold == k
-        clusters = None if rows.clusters is None else rows.clusters[inside]
         ranking = rank(rows.score[inside], rows.weight[inside])
-        curve = curve_of(ranking, rows.gamma[inside], fractions, clusters)
+        curve = curve_of(ranking, rows.gamma[inside], fractions, rows.drawn.part(inside))
         part = rows.weight[inside].sum() / rows.weight.sum()
         value += part * curve.value
         covariance += part**2 * curve.covariance
@@ -90,13 +89,13 @@ def segments_table(
     gamma: np.ndarray,
     score: np.ndarray,
     weight: np.ndarray,
-    clusters: np.ndarray | None,
+    drawn: Drawn,
     rows: Scored,
 ) -> pd.DataFrame:
     """Effects in segments that no data chose: a feature's levels, or its quarters."""
     parts = []
     for column in columns:
-        codes, levels = pd.factorize(segment_labels(frame[column]), sort=True)
+        codes, levels = pd.factorize(segment_labels(frame[column], drawn.copies), sort=True)
         membership = (codes[:, None] == np.arange(len(levels))[None, :]).astype(float)
         weighted = membership * weight[:, None]
         effects = group_effects(gamma, weighted)
@@ -105,10 +104,10 @@ def segments_table(
                 {
                     "feature": column,
                     "segment": [str(level) for level in levels],
-                    "n": membership.sum(axis=0).astype(int),
+                    "n": drawn.rows(membership).astype(int),
                     "predicted": score @ weighted / weighted.sum(axis=0),
                     **interval_columns(
-                        effects.values, std_errors(effects, clusters), rows.conf_level, rows.df
+                        effects.values, std_errors(effects, drawn), rows.conf_level, rows.df
                     ),
                 }
             )
@@ -116,15 +115,32 @@ def segments_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def segment_labels(values: pd.Series) -> pd.Series:
-    """The values themselves when they are few or text, else the quarters of their distribution."""
+def segment_labels(values: pd.Series, copies: np.ndarray | None = None) -> pd.Series:
+    """The values themselves when they are few or text, else the quarters of their distribution.
+
+    ``copies``: how many rows stand behind each value.
+    """
     if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= MAX_LEVELS:
         return values.astype(str) if values.dtype == object else values
-    edges = np.unique(np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])).tolist()
+    edges = np.unique(_quantiles(values, copies, np.array([0.0, 0.25, 0.5, 0.75, 1.0]))).tolist()
     # Four digits, or as many as it takes to tell the edges apart (times as seconds, for example).
     digits = next(d for d in (4, 6, 10, 17) if len({f"{e:.{d}g}" for e in edges}) == len(edges))
     names = [f"{low:.{digits}g} to {high:.{digits}g}" for low, high in pairwise(edges)]
     return pd.cut(values, edges, labels=names, include_lowest=True)
+
+
+def _quantiles(values: pd.Series, copies: np.ndarray | None, shares: np.ndarray) -> np.ndarray:
+    """Linearly interpolated quantiles, each value standing ``copies`` times."""
+    if copies is None:
+        return np.quantile(values, shares)
+    ordered = values.to_numpy(dtype=float)
+    order = np.argsort(ordered, kind="stable")
+    ordered, last = ordered[order], np.cumsum(copies[order])
+    place = shares * (last[-1] - 1)
+    below, above = (
+        ordered[np.searchsorted(last, at, "right")] for at in (np.floor(place), np.ceil(place))
+    )
+    return below + (above - below) * (place - np.floor(place))
 
 
 def profile_table(

@@ -38,6 +38,7 @@ from noholdout_uplift.estimators.choices import make_learner
 from noholdout_uplift.inference import metrics_by_fold, std_errors
 from noholdout_uplift.kernels.curves import gain_curve, toc_curve
 from noholdout_uplift.kernels.ranking import metric_values, rank, tops_of
+from noholdout_uplift.scored import Drawn
 from numpy._core import _internal as numpy_internal
 from scipy.special import expit
 from scipy.stats import beta
@@ -199,7 +200,7 @@ class Replication:
         answers = []
         for score, groups in ((pooled, fold), (inside, np.ones(N_ROWS, dtype=int))):
             metrics = metrics_by_fold(score, gamma, groups, ones)
-            answers.append(bool(abs(metrics.values[2]) > 1.96 * std_errors(metrics, None)[2]))
+            answers.append(bool(abs(metrics.values[2]) > 1.96 * std_errors(metrics, Drawn())[2]))
         return answers[0], answers[1]
 
 

@@ -13,6 +13,7 @@ from noholdout_did import panel_sums
 from noholdout_did.kernels import moments
 from noholdout_propensity import pushdown
 from noholdout_shared import engine
+from noholdout_uplift import pushdown as cells
 
 pytestmark = pytest.mark.engines
 
@@ -29,6 +30,8 @@ def example(name: str) -> Case:
         found = case("propensity")
         known = ["engagement_tier", "signup_week"]
         return found.changed(covariates=known, estimator="ipw")
+    if name == "uplift by groups":
+        return case("uplift").changed(features=["engagement_tier", "signup_week"])
     if name == "rdd, fuzzy":
         found = case("rdd")
         got = found.frame["routed_to_premium"].where(found.frame.index % 9 > 0, 1)
@@ -129,7 +132,9 @@ def test_every_source_gives_the_answer_of_the_frame(
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "lazy polars", *SERVERS])
-@pytest.mark.parametrize("method", ["did by unit", "propensity by groups", "rdd, fuzzy"])
+@pytest.mark.parametrize(
+    "method", ["did by unit", "propensity by groups", "rdd, fuzzy", "uplift by groups"]
+)
 def test_engines_sum_what_is_enough_for_the_answer(
     method: str,
     kind: str,
@@ -139,10 +144,11 @@ def test_engines_sum_what_is_enough_for_the_answer(
     for many in (panel_sums, moments):
         monkeypatch.setattr(many, "KEEP_FEATURES", 10)
     monkeypatch.setattr(pushdown, "REPEATED", 1.0)
+    monkeypatch.setattr(cells, "ROWS_A_CELL", 1)
+    monkeypatch.setattr(engine, "WHOLE_BELOW", 0)
     chosen = example(method)
     expected = chosen.run()
     source = place(method, kind)
-    monkeypatch.setattr(engine, "WHOLE_BELOW", 0)
     found = front_function(chosen.method)(source, **chosen.arguments)
     assert "summed_by_engine" in found.settings
     for name in ("estimate", "std_error", "conf_low", "conf_high", "p_value"):

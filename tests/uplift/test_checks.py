@@ -7,6 +7,7 @@ import statsmodels.api as sm
 from noholdout_uplift import estimate
 from noholdout_uplift.checks import enough_data, overlap
 from noholdout_uplift.kernels.logit import fit_logit, score_test
+from noholdout_uplift.scored import Drawn
 from uplift.simulated import ARGUMENTS, randomised
 
 
@@ -30,13 +31,13 @@ def test_separation_is_reported() -> None:
 def test_score_test_is_near_the_f_test_of_a_regression() -> None:
     rng = np.random.default_rng(1)
     x, w = rng.normal(size=(2000, 2)), rng.integers(0, 2, 2000)
-    statistic, p_value, df = score_test(x, w - w.mean(), None, constant=False)
+    statistic, p_value, df = score_test(x, w - w.mean(), Drawn(), constant=False)
     other = sm.OLS(w, sm.add_constant(x)).fit(cov_type="HC0").wald_test(np.eye(3)[1:], scalar=True)
     assert df == 2
     # The score test takes the variance under the null, the Wald test under the fit: O(1/n).
     assert statistic == pytest.approx(float(other.statistic), rel=0.02)
     assert p_value == pytest.approx(float(other.pvalue), abs=0.01)
-    single = score_test(x, w - w.mean(), np.arange(2000), constant=False)
+    single = score_test(x, w - w.mean(), Drawn(np.arange(2000)), constant=False)
     assert single == pytest.approx((statistic, p_value, df))
 
 

@@ -7,6 +7,7 @@ import pytest
 from noholdout_uplift import rank_metrics, top_weights
 from noholdout_uplift.kernels.curves import gain_curve, toc_curve
 from noholdout_uplift.kernels.ranking import harmonic_sums, metric_values, rank
+from noholdout_uplift.scored import Drawn
 from uplift.simulated import slow_metrics, weighted_metrics
 
 NAMES = ("ate", "autoc", "qini", "auuc")
@@ -164,9 +165,9 @@ def test_clusters_of_one_row_give_the_covariance_of_independent_rows(curve_of: A
     score, gamma = rng.normal(size=200), rng.normal(size=200)
     fractions = np.linspace(0, 1, 11)[1:]
     rows = curve_of(rank(score), gamma, fractions).covariance
-    single = curve_of(rank(score), gamma, fractions, rng.permutation(200)).covariance
+    single = curve_of(rank(score), gamma, fractions, Drawn(rng.permutation(200))).covariance
     np.testing.assert_allclose(single, rows * 200 / 199, atol=1e-15)
-    pairs = curve_of(rank(score), gamma, fractions, np.arange(200) // 2).covariance
+    pairs = curve_of(rank(score), gamma, fractions, Drawn(np.arange(200) // 2)).covariance
     assert not np.allclose(pairs, single)
 
 

@@ -22,7 +22,8 @@ from noholdout_uplift.estimators.models import make_model, one_thread
 class TrainingRows:
     """What a learner is fitted to: features of shape ``(n, k)``, the rest of shape ``(n,)``.
 
-    ``arm_models`` holds the models of the untreated and the treated, where they are there already.
+    ``arm_models`` holds the models of the untreated and the treated, where they are there already,
+    ``half`` which of two halves each row belongs to, where that is decided.
     """
 
     X: np.ndarray
@@ -31,6 +32,7 @@ class TrainingRows:
     propensity: np.ndarray
     weight: np.ndarray | None
     arm_models: tuple[Any, Any] | None = None
+    half: np.ndarray | None = None
 
 
 class UpliftLearner(BaseEstimator):
@@ -57,6 +59,7 @@ class UpliftLearner(BaseEstimator):
         propensity: Any = None,
         sample_weight: Any = None,
         arm_models: tuple[Any, Any] | None = None,
+        half: Any = None,
     ) -> Self:
         """Learn the effect.
 
@@ -75,6 +78,9 @@ class UpliftLearner(BaseEstimator):
         arm_models
             Models of the outcome without and with treatment that were fitted to these very rows.
             A learner that fits the same (T and X) takes them instead.
+        half
+            0 or 1 for each row: whose models of the outcome predict whom, in learners that
+            cross-fit (R and DR). Drawn at random within arms when ``None``.
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         treatment = _as_arms(treatment, len(y))
@@ -83,7 +89,7 @@ class UpliftLearner(BaseEstimator):
         probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
         with one_thread():
             y = np.asarray(y, dtype=float)
-            self._learn(TrainingRows(X, y, treatment, probability, weight, arm_models))
+            self._learn(TrainingRows(X, y, treatment, probability, weight, arm_models, half))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -122,13 +128,15 @@ class UpliftLearner(BaseEstimator):
         control = self._fit_part(rows, rows.y, rows.treatment == 0)
         return control, self._fit_part(rows, rows.y, rows.treatment == 1)
 
-    def _halves(self, treatment: np.ndarray) -> np.ndarray:
-        """0 or 1 for each row, at random within arms: whose models score whom."""
+    def _halves(self, treatment: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
+        """0 or 1 for each row, as told or at random within arms: whose models score whom."""
+        if told is not None:
+            return told
         rng = np.random.default_rng(self.random_state)
         half = np.empty(treatment.size, dtype=np.int64)
         for arm in (0, 1):
-            rows = np.flatnonzero(treatment == arm)
-            half[rng.permutation(rows)] = np.arange(rows.size) % 2
+            inside = np.flatnonzero(treatment == arm)
+            half[rng.permutation(inside)] = np.arange(inside.size) % 2
         return half
 
 

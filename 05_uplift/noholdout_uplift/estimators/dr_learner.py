@@ -16,7 +16,7 @@ class DRLearner(UpliftLearner):
     """
 
     def _learn(self, rows: TrainingRows) -> None:
-        half = self._halves(rows.treatment)
+        half = self._halves(rows.treatment, rows.half)
         means = np.empty((2, rows.y.size))
         for k in (0, 1):
             inside = half == k

@@ -9,6 +9,8 @@ from typing import Any
 from noholdout_shared.errors import DataError
 
 MODELS = ("boosting", "linear")
+TREES, LEARNING_RATE, LEAVES = 30, 0.15, 4
+LEAVES_OF = 50  # a leaf holds at least one row of so many
 
 
 @lru_cache(maxsize=1)
@@ -67,10 +69,10 @@ def _named_model(model: str, n_rows: int, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         return HistGradientBoostingRegressor(
-            max_iter=30,
-            learning_rate=0.15,
-            max_leaf_nodes=4,
-            min_samples_leaf=max(20, n_rows // 50),
+            max_iter=TREES,
+            learning_rate=LEARNING_RATE,
+            max_leaf_nodes=LEAVES,
+            min_samples_leaf=max(20, n_rows // LEAVES_OF),
             early_stopping=False,
             random_state=seed,
         )

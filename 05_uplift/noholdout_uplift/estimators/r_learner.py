@@ -17,7 +17,7 @@ class RLearner(UpliftLearner):
     """
 
     def _learn(self, rows: TrainingRows) -> None:
-        half = self._halves(rows.treatment)
+        half = self._halves(rows.treatment, rows.half)
         mean = np.empty_like(rows.y)
         for k in (0, 1):
             fitted = self._fit_part(rows, rows.y, half != k)

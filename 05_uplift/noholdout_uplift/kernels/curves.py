@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from noholdout_uplift.kernels.ranking import Ranking
+from noholdout_uplift.scored import Drawn
+
+INDEPENDENT = Drawn()
 
 
 @dataclass(frozen=True)
@@ -31,25 +34,25 @@ def gain_curve(
     ranking: Ranking,
     gamma: np.ndarray,
     fractions: np.ndarray,
-    clusters: np.ndarray | None = None,
+    drawn: Drawn = INDEPENDENT,
 ) -> Curve:
     """The gain (Qini) curve ``u * mean(gamma in the top share u)`` at ``fractions``.
 
     Tied rows contribute in proportion. The errors are those of the mean of ``gamma`` in the rows
-    selected, ``psi = 1(top) (gamma - mean)``, with sums within ``clusters`` (codes in the rows'
-    own order) where they are given.
+    selected, ``psi = 1(top) (gamma - mean)``; ``drawn`` (in the rows' own order) says how their
+    squares add up.
     """
     sums = _cumulate(ranking, gamma, fractions)
     inside = (np.ones(fractions.size), sums.average - sums.mean)
     outside = (np.zeros(fractions.size), np.zeros(fractions.size))
-    return Curve(sums.gain, _covariance(ranking, gamma, fractions, clusters, inside, outside, sums))
+    return Curve(sums.gain, _covariance(ranking, gamma, fractions, drawn, inside, outside, sums))
 
 
 def toc_curve(
     ranking: Ranking,
     gamma: np.ndarray,
     fractions: np.ndarray,
-    clusters: np.ndarray | None = None,
+    drawn: Drawn = INDEPENDENT,
 ) -> Curve:
     """The TOC ``mean(gamma in the top share u) - mean(gamma)`` at ``fractions > 0``.
 
@@ -61,7 +64,7 @@ def toc_curve(
     outside = (-ones, 0 * ones)
     return Curve(
         sums.mean - sums.average,
-        _covariance(ranking, gamma, fractions, clusters, inside, outside, sums),
+        _covariance(ranking, gamma, fractions, drawn, inside, outside, sums),
     )
 
 
@@ -79,7 +82,7 @@ def _covariance(
     ranking: Ranking,
     gamma: np.ndarray,
     fractions: np.ndarray,
-    clusters: np.ndarray | None,
+    drawn: Drawn,
     inside: tuple[np.ndarray, np.ndarray],
     outside: tuple[np.ndarray, np.ndarray],
     sums: _Cumulated,
@@ -99,14 +102,15 @@ def _covariance(
         np.where(top, one[:, None], other[:, None])
         for one, other in zip(inside, outside, strict=True)
     )
-    if clusters is None:
+    if drawn.clusters is None:
+        each = w**2 if drawn.copies is None else w**2 / drawn.copies[ranking.order]
         squares, products, ones = (
-            np.bincount(bins, weights=w**2 * v, minlength=m + 1)
+            np.bincount(bins, weights=each * v, minlength=m + 1)
             for v in (effect**2, effect, np.ones(w.size))
         )
         mixed = (slope * products) @ level.T
         return ((slope * squares) @ slope.T + mixed + mixed.T + (level * ones) @ level.T) / total**2
-    codes = np.unique(clusters, return_inverse=True)[1][ranking.order]
+    codes = drawn.clusters[ranking.order]
     count = int(codes.max()) + 1
     cell = codes * (m + 1) + bins
     effects, mass = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.inference import cluster_sums
 from scipy.special import chdtrc, expit, logit
+
+from noholdout_uplift.scored import Drawn
 
 MAX_STEPS = 50
 TOLERANCE = 1e-10
@@ -63,7 +64,7 @@ def _matrix(x: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray
 
 
 def score_test(
-    x: np.ndarray, residual: np.ndarray, clusters: np.ndarray | None, constant: bool
+    x: np.ndarray, residual: np.ndarray, drawn: Drawn, constant: bool
 ) -> tuple[float, float, int]:
     """Robust score test of "``x`` doesn't predict ``residual``": chi-squared, p-value, df.
 
@@ -72,21 +73,20 @@ def score_test(
     x
         Features, shape ``(n, k)``.
     residual
-        Treatment less its assumed probability, shape ``(n,)``.
-    clusters
-        Codes 0 to G-1; rows count as independent when ``None``.
+        Treatment less its assumed probability, shape ``(n,)``; summed over the rows behind each.
+    drawn
+        Clusters, and how many rows stand behind each entry.
     constant
         Whether the level itself is tested too (a propensity given from outside).
     """
     spread = x.std(axis=0)
     spread[spread == 0] = 1.0
-    matrix = _matrix(x, x.mean(axis=0), spread)
+    matrix = _matrix(x, np.average(x, axis=0, weights=drawn.copies), spread)
     if not constant:
         matrix = matrix[:, 1:]
     moments = matrix * residual[:, None]
-    if clusters is not None:
-        moments = cluster_sums(moments, clusters)
     total = moments.sum(axis=0)
+    moments = drawn.independent(moments)
     meat = moments.T @ moments
     rank = int(np.linalg.matrix_rank(meat))
     statistic = float(total @ np.linalg.pinv(meat) @ total)
