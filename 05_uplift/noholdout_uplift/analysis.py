@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.input import is_proportion
 
 from noholdout_uplift import calibration, policy, shipped, tables
 from noholdout_uplift.checks import all_checks
@@ -45,7 +44,7 @@ def analyse(data: Any, options: Options) -> UpliftEstimate:
         qini=_metric(judged, "qini"),
         ate=_metric(judged, "ate"),
         seed=options.seed,
-        proportion=is_proportion(ready.outcome),
+        proportion=ready.proportion,
     )
     described = {
         **_describing_tables(ready, ranked, judged, options),
@@ -167,9 +166,10 @@ def _assemble(
 ) -> UpliftEstimate:
     shown, clusters = judged.shown, ready.drawn.clusters
     ranked_by = "predicted effect" if options.scores is None else options.scores
+    below = "" if options.denominator is None else f", outcome / {options.denominator}"
     return UpliftEstimate(
         method=f"Uplift: {OWN if ready.own else LEARNER_NAMES[options.headline]}",
-        estimand=f"effect among the top {100 * options.fraction:g}% of users by {ranked_by}",
+        estimand=f"effect among the top {100 * options.fraction:g}% of users by {ranked_by}{below}",
         estimate=float(judged.headline.values[0]),
         std_error=shown.std_error,
         conf_low=shown.conf_low,
@@ -186,7 +186,7 @@ def _assemble(
         checks=all_checks(ready, ranked, judged, naive, options),
         tables=described,
         df=ranked.rows.df,
-        proportion=is_proportion(ready.outcome),
+        proportion=ready.proportion,
         margin=options.margin,
         decision=decision.answer,
         decision_reason=decision.reason,

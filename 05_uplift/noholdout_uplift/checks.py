@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
 from noholdout_shared.inference import Interval, smallest_effect
-from noholdout_shared.input import is_proportion
 from noholdout_shared.render import effect_text, p_text
 
 from noholdout_uplift.inference import group_effects
@@ -33,7 +32,7 @@ def all_checks(
 ) -> tuple[Check, ...]:
     """Every check of an estimate, the hypothesis tests as one family."""
     rows, top = ranked.rows, ranked.top * ranked.rows.weight
-    proportion = is_proportion(ready.outcome)
+    proportion = ready.proportion
     effect, error = float(judged.headline.values[0]), judged.shown.std_error
     found: list[Check] = []
     if ready.assignment == "estimated":
@@ -101,7 +100,7 @@ def randomised_assignment(
         bias=bias,
         found=f"Features {'predict' if p_value < 0.05 else 'do not predict'} the treatment "
         f"(chi-squared({df}) = {statistic:.1f}, {p_text(p_value)}). Adjusting for them moved the "
-        f"answer by {effect_text(unadjusted, is_proportion(ready.outcome), signed=False)}.",
+        f"answer by {effect_text(unadjusted, ready.proportion, signed=False)}.",
         todo="Users who got it differ from those who did not, and what no feature shows may move "
         "the answer as much again. Look for features recorded after the treatment, lost rows or "
         "a broken coin; if users chose, use --propensity estimate.",

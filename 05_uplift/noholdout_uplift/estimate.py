@@ -21,6 +21,7 @@ def estimate(
     outcome: str,
     treatment: str,
     features: Sequence[str] = (),
+    denominator: str | None = None,
     learner: LearnerOrAll | None = None,
     model: Any = "boosting",
     scores: str | None = None,
@@ -62,6 +63,10 @@ def estimate(
     features
         Columns known before the treatment; text becomes indicators. May be left out with
         ``scores``.
+    denominator
+        Column over which the outcome is a ratio, such as tasks completed over tasks. A user's
+        effect is then what treating them adds to the ratio of all users, linearised where nobody
+        is treated.
     learner
         ``s``: one model with the treatment in it; ``t``: one model an arm; ``x`` (when nothing is
         said): a model of imputed effects; ``r``: residual on residual; ``dr``: a model of doubly

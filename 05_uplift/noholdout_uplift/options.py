@@ -22,6 +22,7 @@ class Options:
 
     outcome: str
     treatment: str
+    denominator: str | None = None
     features: Sequence[str] = ()
     learner: str | None = None
     model: Any = "boosting"

@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_shared.input import binary, numeric
+from noholdout_shared.input import binary, denominators, numeric
 
 from noholdout_uplift.columns import design_of, probability, sampling_weights
 from noholdout_uplift.kernels.logit import fit_logit
 from noholdout_uplift.kernels.ranking import top_weights
 from noholdout_uplift.options import Options
+from noholdout_uplift.ratio import linearised
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def _in_training(frame: pd.DataFrame, score: np.ndarray, options: Options) -> fl
             return math.nan
         chance = fit.predict(matrix)
     y = numeric(frame, options.outcome, "Outcome")
+    below = denominators(frame, options.denominator, options.outcome)
+    if below is not None:
+        y = linearised(y, below, w, chance, weight, str(options.denominator)).outcome
     mass = np.ones(y.size) if weight is None else weight
     return observed_top_effect(y, w, chance, mass * top_weights(score, options.fraction, mass))
 

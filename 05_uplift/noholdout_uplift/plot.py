@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 MOST_FEATURES = 6
 
 
+def _measured(estimate: UpliftEstimate) -> str:
+    below = estimate.settings.get("denominator")
+    return estimate.outcome if below is None else f"{estimate.outcome} / {below}"
+
+
 def _curve(
     estimate: UpliftEstimate, ax: Axes, table: pd.DataFrame, x: str, y: str, label: str
 ) -> None:
@@ -62,7 +67,7 @@ def plot_qini(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     _curve(estimate, ax, estimate.tables["qini"], "fraction", "uplift", "best predicted first")
     style.mark_launch(ax, fraction, f"top {100 * fraction:g}%")
     style.percent_axis(ax, True, "x")
-    gain = f"gain in {estimate.outcome}"
+    gain = f"gain in {_measured(estimate)}"
     title = "What targeting is worth"
     return _finish(estimate, ax, "share of users who get it", gain, " per user", title)
 
@@ -105,7 +110,7 @@ def plot_deciles(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     )
     ax.set_xticks(table["decile"])
     x_label = "tenth of users, highest predicted effect first"
-    effect = f"effect on {estimate.outcome}"
+    effect = f"effect on {_measured(estimate)}"
     return _finish(estimate, ax, x_label, effect, "", "Predicted against observed")
 
 
@@ -115,7 +120,7 @@ def plot_toc(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     curve = estimate.tables["toc"].dropna().assign(random=0.0)
     _curve(estimate, ax, curve, "fraction", "toc", "best predicted first")
     style.percent_axis(ax, True, "x")
-    above = f"effect on {estimate.outcome},\nabove the average user's"
+    above = f"effect on {_measured(estimate)},\nabove the average user's"
     x_label, title = "top share of users by predicted effect", "How much more the top share gains"
     return _finish(estimate, ax, x_label, above, "", title)
 
@@ -130,7 +135,7 @@ def plot_costs(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     _curve(estimate, ax, estimate.tables["costs"], "spend", "gain", "best per cost first")
     if estimate.settings["budget"] is not None:
         style.mark_launch(ax, estimate.settings["budget"], "budget")
-    gain, x_label = f"gain in {estimate.outcome}", "spend per user of all users"
+    gain, x_label = f"gain in {_measured(estimate)}", "spend per user of all users"
     return _finish(estimate, ax, x_label, gain, " per user", "What a budget buys")
 
 
@@ -162,6 +167,6 @@ def plot_profile(estimate: UpliftEstimate, ax: Axes | None = None) -> Axes:
     )
     style.points_axis(ax, estimate.proportion, "x")
     unit = " (points)" if estimate.proportion else ""
-    ax.set_xlabel(f"effect on {estimate.outcome}{unit}")
+    ax.set_xlabel(f"effect on {_measured(estimate)}{unit}")
     ax.set_title("Who gains, who loses")
     return ax

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import require_clusters
-from noholdout_shared.input import binary, codes, numeric, outcome
+from noholdout_shared.input import (
+    binary,
+    codes,
+    denominators,
+    is_proportion,
+    numeric,
+    outcome,
+)
 
 from noholdout_uplift.columns import (
     ESTIMATED,
@@ -26,6 +33,7 @@ from noholdout_uplift.folds import split_cells
 from noholdout_uplift.options import Options
 from noholdout_uplift.own_score import OwnScore, own_score
 from noholdout_uplift.pushdown import Read, read, read_whole
+from noholdout_uplift.ratio import linearised
 from noholdout_uplift.scored import Drawn
 
 
@@ -40,6 +48,7 @@ class Prepared:
 
     frame: pd.DataFrame
     outcome: np.ndarray
+    proportion: bool
     treatment: np.ndarray
     matrix: np.ndarray
     names: tuple[str, ...]
@@ -80,6 +89,7 @@ def prepare(data: Any, options: Options) -> Prepared:
     wanted = [
         options.outcome,
         options.treatment,
+        options.denominator,
         *features,
         options.scores,
         options.trained_on,
@@ -125,9 +135,20 @@ def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
 
         weight, model = copies.astype(float), cells_model(model, options.seed)
     chance, assignment = probability(frame, w, propensity, weight)
+    proportion, ratio = is_proportion(y), {}
+    below = denominators(frame, options.denominator, options.outcome)
+    if below is not None:
+        parts = linearised(y, below, w, chance, weight, str(options.denominator))
+        y, proportion = parts.outcome, False
+        ratio = {
+            "denominator": options.denominator,
+            "ratio_untreated": parts.ratio,
+            "denominator_moved": parts.moved,
+        }
     return Prepared(
         frame=frame,
         outcome=y,
+        proportion=proportion,
         treatment=w,
         matrix=design.values,
         names=design.names,
@@ -143,7 +164,7 @@ def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
         cost=costs(frame, cost),
         current=None if options.current is None else current_rule(frame, options.current),
         guardrails={name: numeric(frame, name, "Guardrail") for name in options.guardrails},
-        settings={**found.rows.settings, **counted, **design.settings},
+        settings={**found.rows.settings, **counted, **design.settings, **ratio},
     )
 
 
@@ -163,16 +184,18 @@ def _check_names(options: Options) -> list[str]:
             "Name them with --features a,b,c (features=['a', 'b', 'c']), or a score of your own "
             "with --scores.",
         )
-    for name, role in ((options.outcome, "outcome"), (options.treatment, "treatment")):
-        if name in features or name == options.scores:
+    roles = ("outcome", "treatment", "denominator")
+    for name, role in ((getattr(options, role), role) for role in roles):
+        if name is not None and (name in features or name == options.scores):
             raise DataError(
                 f"Column {name!r} is both the {role} and a "
                 f"{'feature' if name in features else 'score'}.",
                 "A feature must be known before the treatment.",
                 "Take it out of the features.",
             )
-    if options.outcome == options.treatment:
+    if options.treatment in (options.outcome, options.denominator):
+        role = "outcome" if options.treatment == options.outcome else "denominator"
         raise DataError(
-            f"Column {options.treatment!r} is both the outcome and the treatment.", "", ""
+            f"Column {options.treatment!r} is both the {role} and the treatment.", "", ""
         )
     return features

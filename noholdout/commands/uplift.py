@@ -16,6 +16,9 @@ def uplift(
     features: Annotated[
         str | None, typer.Option(help="Columns known before the treatment, commas between them.")
     ] = None,
+    denominator: Annotated[
+        str | None, typer.Option(help="The outcome is a ratio over this column.")
+    ] = None,
     learner: Annotated[
         Literal["s", "t", "x", "r", "dr", "class", "all"] | None,
         typer.Option(help="How each user's effect is predicted: x if left out; all, compared."),
@@ -79,6 +82,7 @@ def uplift(
         outcome=outcome,
         treatment=treatment,
         features=opt.columns(features),
+        denominator=denominator,
         learner=learner,
         model=model,
         scores=scores,

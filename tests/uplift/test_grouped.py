@@ -113,6 +113,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "residuals": {"learner": "r"},
     "doubly robust": {"learner": "dr"},
     "transformed": {"learner": "class"},
+    "ratio": {"denominator": "price"},
 }
 TREES = GradientBoostingRegressor(  # the default's trees, each split tried
     n_estimators=30,

@@ -1,0 +1,61 @@
+"""A ratio metric, ``sum of outcome / sum of denominator``: each user's part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from noholdout_shared.errors import DataError
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """The outcome of a ratio metric, linearised where nobody is treated.
+
+    Parameters
+    ----------
+    outcome
+        ``R + (y - R z) / mean(z)`` of each row, shape ``(n,)``, with ``R`` and ``mean(z)`` of the
+        untreated.
+    ratio
+        ``R``, the ratio without treatment.
+    moved
+        By how much the treatment changes the mean of ``z``, relative to that of the untreated.
+    """
+
+    outcome: np.ndarray
+    ratio: float
+    moved: float
+
+
+def linearised(
+    outcome: np.ndarray,
+    denominator: np.ndarray,
+    treatment: np.ndarray,
+    propensity: np.ndarray,
+    weight: np.ndarray | None,
+    column: str,
+) -> Linearised:
+    """Each row's part of the ratio ``R = mean(y) / mean(z)`` (Deng, Knoblich and Lu 2018, sec. 2).
+
+    Both arms are linearised at the untreated's ratio, so that who isn't changed has no effect. If
+    a rule moves the ratio to ``R'`` and the denominator's mean by the factor ``m``, the outcome's
+    mean moves by exactly ``m (R' - R)``. All arrays have shape ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        The denominator's mean among the untreated isn't positive.
+    """
+    mass = np.ones(outcome.size) if weight is None else weight
+    untreated = mass * (1 - treatment) / (1 - propensity)
+    base = float(np.average(denominator, weights=untreated))
+    if base <= 0:
+        raise DataError(
+            f"Denominator column {column!r} is zero for every untreated row.",
+            "A ratio over nothing has no value.",
+            "Name a denominator that most users have.",
+        )
+    ratio = float(np.average(outcome, weights=untreated)) / base
+    treated = float(np.average(denominator, weights=mass * treatment / propensity))
+    return Linearised(ratio + (outcome - ratio * denominator) / base, ratio, treated / base - 1)
