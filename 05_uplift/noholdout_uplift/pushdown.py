@@ -14,6 +14,7 @@ from noholdout_shared.engine import PREFIX, collected, open_table
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Rows, codes, read_rows, settle_missing
 
+from noholdout_uplift.estimators.models import MODELS
 from noholdout_uplift.options import Options
 
 # Fewer than `engine.WHOLE_BELOW` rows are never grouped, nor those of more or smaller cells.
@@ -39,11 +40,9 @@ def read(data: Any, options: Options, columns: Sequence[str | None]) -> Read:
     Rows that are equal in all of these columns can't be told apart, so how many there are is all
     that they say. The data alone decides, not where it is: equal rows give equal cells.
     """
-    cells = None
-    if may_be_grouped(options):
-        named = list(dict.fromkeys(column for column in columns if column is not None))
-        cells = _counted(data, options, named)
-    return cells or read_whole(data, options, columns, may_be_grouped(options))
+    group = may_be_grouped(options)
+    cells = _counted(data, options, columns) if group and options.sample is None else None
+    return cells or read_whole(data, options, columns, group)
 
 
 def read_whole(
@@ -58,17 +57,20 @@ def read_whole(
 
 def may_be_grouped(options: Options) -> bool:
     """Whether each step of the analysis has a form for cells."""
-    named_model = isinstance(options.model, str)
-    return named_model and options.weights is None and options.scores is None
+    ours = isinstance(options.model, str) and options.model in MODELS
+    return ours and options.weights is None and options.scores is None
 
 
-def _counted(data: Any, options: Options, named: list[str]) -> Read | None:
+def _counted(data: Any, options: Options, columns: Sequence[str | None]) -> Read | None:
     """Cells counted by an engine, ``None`` where rows must be read."""
-    if options.sample is not None:
-        return None
     with open_table(data) as table:
-        if table is None or not set(named) <= set(table.collect_schema().names()):
+        if table is None:
             return None
+        there = table.collect_schema().names()
+        asked = [column for column in columns if column is not None]
+        if not all(column in there for column in asked):
+            return None
+        named = list(dict.fromkeys(asked))
         keys = [f"{PREFIX}k{i}" for i in range(len(named))]
         table = table.select(nw.col(name).alias(key) for name, key in zip(named, keys, strict=True))
         if not _may_repeat(table):

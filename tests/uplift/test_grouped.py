@@ -268,6 +268,14 @@ def test_messages_count_rows(tmp_path: Path, grouping: pytest.MonkeyPatch) -> No
     assert found.settings["rows_dropped_missing"] == 7
     assert found.n_obs == 993
     assert found.settings["grouped"].startswith("993 rows in ")
+    for wrong, message in (
+        ({"model": "forest"}, "model is 'forest'"),
+        ({"outcome": ["done"]}, "where one column is named"),
+        ({"outcome": "doen"}, "done"),
+    ):
+        for data in (users(1_000), tmp_path / "missing.parquet"):
+            with pytest.raises(DataError, match=message):
+                estimate(data, **(ASKED | {"missing": "drop"} | wrong))
     few = users(1_000).assign(prompt=lambda t: (t.index < 30).astype(int))
     with pytest.raises(DesignError, match="There are 30 treated rows"):
         estimate(few, **ASKED)

@@ -82,7 +82,7 @@ def test_answer_is_about_the_ratio_of_all_users() -> None:
     assert told["denominator_moved"] == pytest.approx(means[1] / means[0] - 1, rel=1e-12)
     ate = found.tables["metrics"].set_index("name").loc["ate"]
     expected = (ratio[1] - ratio[0]) * means[1] / means[0]
-    # The first fold only trains, so four fifths of the users answer; R1 - R0 alone is 5 errors away.
+    # Four fifths of the users answer, the first fold trains; R1 - R0 alone is 5 errors away.
     assert ate["estimate"] == pytest.approx(expected, abs=1.5 * ate["std_error"])
     assert found.estimand.endswith("outcome / tasks")
     assert " points" not in found.summary()
