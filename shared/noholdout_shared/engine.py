@@ -131,10 +131,10 @@ def read_cells(
     wanted = list(dict.fromkeys([*values, *by, *([] if weights is None else [weights])]))
     measured = [*values, *([] if weights is None else [weights])]
     with open_table(data) as table:
-        if table is None:
+        schema = {} if table is None else table.collect_schema()
+        if table is None or not set(wanted) <= set(schema):
+            # Not summable, or refused there with the nearest names.
             return _whole(read_rows(data, wanted, missing=missing, may_be_empty=may_be_empty))
-        schema = table.collect_schema()
-        sources.require_columns(wanted, schema.names())
         table = table.select(wanted)
         n_rows = int(collected(table.select(nw.len().alias("n")))["n"].iloc[0])
         summable = all(_is_number(schema[column]) for column in measured)
@@ -160,7 +160,7 @@ def open_table(data: Any) -> Iterator[nw.LazyFrame[Any] | None]:
     """
     if sources.is_location(data):
         with sources.opened(data) as native:
-            yield nw.from_native(native)
+            yield _nameable(nw.from_native(native))
         return
     if isinstance(data, pd.DataFrame):
         yield None
@@ -171,6 +171,20 @@ def open_table(data: Any) -> Iterator[nw.LazyFrame[Any] | None]:
         yield None  # read_rows says what can be read
         return
     yield frame if isinstance(frame, nw.LazyFrame) else None
+
+
+def _nameable(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+    """The table without the columns of a DuckDB file that narwhals can't name.
+
+    It would take ``task.completed`` for a column of table ``task``. They are read instead.
+    """
+    if not table.implementation.is_duckdb():
+        return table
+    native = table.to_native()
+    plain = [sources.quoted(name) for name in native.columns if not set(name) & set('."')]
+    if len(plain) == len(native.columns):
+        return table
+    return nw.from_native(native.project(", ".join(plain))) if plain else None
 
 
 def collected(table: nw.LazyFrame[Any]) -> pd.DataFrame:

@@ -173,3 +173,21 @@ def test_a_duckdb_file_without_a_table_says_how_to_name_one(tmp_path: Path) -> N
         read_rows(tmp_path / "t.duckdb", ["y"])
     with pytest.raises(DataError, match="can't be read"):
         read_rows(f"{tmp_path / 't.duckdb'}#other", ["y"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_with_dots_and_quotes_are_read(rows: pd.DataFrame, tmp_path: Path, kind: str) -> None:
+    """An engine may take ``task.completed`` for a column of table ``task``."""
+    named = rows.rename(columns={"y": "task.completed", "week": 'the "week"', "w": "task.w"})
+    place = written(named, tmp_path, kind)
+    asked = {"keys": ['the "week"', "work space"], "values": ["task.completed"]}
+    found, plain = (read_cells(data, **asked, weights="task.w") for data in (place, named))
+    assert found.n_rows == len(rows)
+    mine = np.average(found.frame["task.completed"], weights=found.frame["task.w"])
+    wanted = np.average(plain.frame["task.completed"], weights=plain.frame["task.w"])
+    assert mine == pytest.approx(wanted, rel=1e-12)
+    with pytest.raises(DataError, match=r"Did you mean 'task\.completed'"):
+        read_cells(place, keys=["work space"], values=["task_completed"])
+    # the others are still summed where they are
+    alone = read_cells(place, keys=["work space"], values=["launch"], missing="drop")
+    assert alone.copies is not None
