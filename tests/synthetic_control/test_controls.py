@@ -118,7 +118,6 @@ def test_one_donor_gives_a_move_without_an_error() -> None:
         (["tasks", "tasks"], {}, "Name each of them once"),
         (["task"], {}, "no column 'task'"),
         (["tasks"], {"estimator": "interrupted-time-series"}, "negative_controls was given"),
-        (["tasks"], {"treated": None, "start": None, "first_treated": "users"}, "one launch"),
     ],
 )
 def test_bad_requests(controls: list[str], changes: dict[str, Any], message: str) -> None:

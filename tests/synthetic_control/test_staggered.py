@@ -164,3 +164,66 @@ def test_launches_that_no_answer_follows_from() -> None:
     words = waves(outcomes, [40]).assign(launch="soon")
     with pytest.raises(DataError, match="holds 'soon'"):
         estimate(words, **ASKED)
+
+
+@pytest.mark.parametrize("treated", [1, 14])
+def test_requests_of_one_wave_are_those_of_one_launch(treated: int) -> None:
+    outcomes = factor_panel(3)
+    outcomes[:treated, 60:] += 4
+    frame = waves(outcomes, [60.0] * treated)
+    rng = np.random.default_rng(1)
+    frame["tasks"] = 200 + rng.normal(0, 4, len(frame))
+    more: dict[str, Any] = {"negative_controls": ["tasks"], "in_time_placebos": 4}
+    named = [f"u{k:02d}" for k in range(treated)]
+    one = estimate(frame, **COLUMNS, treated=named, start=60, **more)
+    found = estimate(frame, **ASKED, **more)
+    pd.testing.assert_frame_equal(
+        found.tables["negative_controls"], one.tables["negative_controls"]
+    )
+    ours, theirs = (r.tables["in_time_placebos"] for r in (found, one))
+    pd.testing.assert_frame_equal(ours.assign(start=ours["start"] + 60), theirs)
+    assert found.check("negative_controls").message == one.check("negative_controls").message
+
+
+def test_fake_launches_by_hand() -> None:
+    """Equal weights: A starts at 16 and B at 20, of 26 periods; 16 // 3 = 5 to look ahead.
+
+    The latest fakes stand at 11 and 15. A lies 4 higher in its last five periods before the
+    launch, B 2 in its last five, nobody else moves: (4 + 2) / 2, whatever comes after.
+    """
+    outcomes = np.zeros((6, 26))
+    outcomes[:, 1::2] += 0.5  # all alike, so that nothing is left of it
+    outcomes[0, 11:16] += 4
+    outcomes[1, 15:20] += 2
+    outcomes[2:, :] += np.arange(4)[:, None]
+    rng = np.random.default_rng(1)
+    outcomes[2:] += 1e-6 * rng.normal(size=(4, 26))
+    outcomes[0, 16:] += 1000
+    outcomes[1, 20:] -= 500
+    found = estimate(waves(outcomes, [16, 20]), **ASKED, estimator="did", in_time_placebos=3)
+    row = found.tables["in_time_placebos"].iloc[-1]
+    assert (row["start"], row["periods"]) == (-5, 5)
+    assert row["estimate"] == pytest.approx(3, abs=1e-5)
+
+
+def test_a_log_that_loses_rows_in_every_wave() -> None:
+    outcomes = factor_panel(6, units=24)
+    frame = waves(outcomes, [40, 60])
+    rng = np.random.default_rng(1)
+    frame["tasks"] = 200 + rng.normal(0, 4, len(frame))
+    calm = estimate(frame, **ASKED, negative_controls=["tasks"]).check("negative_controls")
+    assert calm.status == "pass"
+    frame.loc[frame["time"] >= frame["launch"], "tasks"] *= 0.9
+    found = estimate(frame, **ASKED, negative_controls=["tasks"])
+    check, row = found.check("negative_controls"), found.tables["negative_controls"].iloc[0]
+    assert check.status == "fail"
+    assert check.message.startswith("The negative control tasks changed by -")
+    assert row["estimate"] == pytest.approx(-20, abs=1.5)
+    assert row["level"] == pytest.approx(200, abs=2)
+    path = [t["synthetic"][t["time"] >= 0].mean() for t in [found.tables["path"]]]
+    assert row["implied_bias"] == pytest.approx(-0.1 * path[0], rel=0.15)
+
+
+def test_fake_launches_need_history() -> None:
+    with pytest.raises(DataError, match=r"in_time_placebos=2.*4 periods before the first launch"):
+        estimate(waves(factor_panel(5), [4, 40]), **ASKED, in_time_placebos=2)

@@ -17,7 +17,7 @@ from noholdout_synthetic_control.checks.donors import (
     unique_weights,
     weight_concentration,
 )
-from noholdout_synthetic_control.checks.evidence import Evidence, backdate
+from noholdout_synthetic_control.checks.evidence import Evidence, Move, backdate
 from noholdout_synthetic_control.checks.fit import (
     convex_hull,
     donor_similarity,
@@ -33,7 +33,7 @@ from noholdout_synthetic_control.checks.limits import (
 )
 from noholdout_synthetic_control.timing import shown
 
-__all__ = ["Evidence", "all_checks", "staggered_checks"]
+__all__ = ["Evidence", "Move", "all_checks", "staggered_checks"]
 
 SEVERITIES = ("cannot-be-tested", "pass", "caution", "fail")
 
@@ -88,14 +88,19 @@ def staggered_checks(
 ) -> tuple[Check, ...]:
     """The checks of every cohort as one family; of each name the worst, its launch named.
 
-    A cohort's violation biases the average by its share only.
+    A cohort's violation biases the average by its share only. Negative controls are averages over
+    the launches, as the answer is.
     """
     tests, launches = [], []
     for evidence, share in zip(evidences, shares, strict=True):
         for test in hypotheses(evidence):
             tests.append(replace(test, bias=test.bias * float(share)))
             launches.append(evidence)
+    control = negative_controls(overall)
+    tests += [] if control is None else [control]
     judged = list(judge(tests, overall.uncertainty.sampling_error))
+    shared = (*judged[len(launches) :], *unmeasured_controls(overall))
+    del judged[len(launches) :]
     for evidence in evidences:
         found = by_size(evidence)
         judged += found
@@ -108,4 +113,4 @@ def staggered_checks(
         named = replace(check, message=f"Launch at {launch}: {check.message}")
         if check.name not in worst or rank < worst[check.name][0]:
             worst[check.name] = (rank, named)
-    return (*(check for _, check in worst.values()), *unknowable(overall))
+    return (*(check for _, check in worst.values()), *shared, *unknowable(overall))

@@ -75,6 +75,8 @@ class Evidence:
         Whether the fit has one solution only (a ridge, or fixed weights).
     controls
         What the launch seems to have done to outcomes that it can't have changed.
+    level
+        Mean size of the treated side after the launch, had it moved like its twin.
     """
 
     panel: Panel
@@ -93,11 +95,7 @@ class Evidence:
     conf_high: float
     unique: bool = True
     controls: tuple[Move, ...] = ()
-
-    @property
-    def level(self) -> float:
-        """Mean size of the treated side after the launch, had it moved like its twin."""
-        return counterfactual_level(self.panel, self.fit)
+    level: float = math.nan
 
     @property
     def reference(self) -> Placebos:

@@ -95,16 +95,22 @@ def read_launch(data: Any, asked: Mapping[str, Any]) -> Launch:
     shared = ("unit", "time", "treated", "start", "cluster", "cell_mean", "missing")
     read = {name: full[name] for name in shared}
     panel = read_panel(data, outcome=full["outcome"], weights=full["weights"], **read)
-    named = list(full["negative_controls"] or [])
-    if full["outcome"] in named or len(set(named)) < len(named):
-        raise DataError(
-            f"negative_controls are {named}, the outcome {full['outcome']!r}.",
-            "They are other outcomes, which the launch can't have moved.",
-            "Name each of them once, and not the outcome.",
-        )
+    named = named_controls(full["outcome"], full["negative_controls"])
     controls = {name: read_panel(data, outcome=name, **read) for name in named}
     options: Any = {name: full[name] for name in DEFAULTS}
     return Launch(panel, controls, full["outcome"], options)
+
+
+def named_controls(outcome: str, named: Sequence[str] | None) -> list[str]:
+    """The negative controls, refused where one is named twice or is the outcome."""
+    controls = list(named or [])
+    if outcome in controls or len(set(controls)) < len(controls):
+        raise DataError(
+            f"negative_controls are {controls}, the outcome {outcome!r}.",
+            "They are other outcomes, which the launch can't have moved.",
+            "Name each of them once, and not the outcome.",
+        )
+    return controls
 
 
 def assemble(
@@ -217,6 +223,7 @@ def gather(
         conf_high=high,
         unique=unique,
         controls=controls,
+        level=counterfactual_level(study.panel, analysis.fit),
     )
 
 

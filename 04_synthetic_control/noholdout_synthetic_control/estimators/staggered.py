@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
 
-from noholdout_synthetic_control.checks import staggered_checks
-from noholdout_synthetic_control.estimators.augmented import augmented_build
-from noholdout_synthetic_control.estimators.classic import classic_build
+from noholdout_synthetic_control.checks import Move, staggered_checks
+from noholdout_synthetic_control.checks.controls import controls_table
 from noholdout_synthetic_control.estimators.common import (
     TITLES,
     Build,
@@ -20,86 +19,20 @@ from noholdout_synthetic_control.estimators.common import (
     allowed,
     equal_weights,
     gather,
+    named_controls,
     resolution,
 )
-from noholdout_synthetic_control.estimators.demeaned import demeaned_build, resolve_block
+from noholdout_synthetic_control.estimators.fake_launches import fake_launches
 from noholdout_synthetic_control.estimators.options import settled_options
-from noholdout_synthetic_control.estimators.study import Analysis, Study, make_study
-from noholdout_synthetic_control.estimators.synthetic_did import double_build
+from noholdout_synthetic_control.estimators.stack import Stack, builders, design_of, stacked
 from noholdout_synthetic_control.estimators.tables import align, staggered_tables
 from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
-from noholdout_synthetic_control.inference.average import (
-    Cohort,
-    average_jackknife,
-    average_placebo,
-    averaged,
-)
-from noholdout_synthetic_control.inference.uncertainty import Uncertainty
-from noholdout_synthetic_control.kernels.fits import Solver
-from noholdout_synthetic_control.panel import Panel, read_cohorts
+from noholdout_synthetic_control.panel import read_cohorts
 from noholdout_synthetic_control.result import SyntheticControlEstimate
 from noholdout_synthetic_control.timing import shown
 
 StaggeredEstimator = Literal["demeaned", "classic", "synthetic-did", "augmented", "did"]
 ALLOWED_INFERENCE = ("by-design", "placebo", "jackknife")
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Every cohort's study and analysis, in order of their launches.
-
-    Parameters
-    ----------
-    shares
-        Each cohort's number of units over all treated units, shape ``(C,)``.
-    """
-
-    studies: tuple[Study, ...]
-    analyses: tuple[Analysis, ...]
-    shares: np.ndarray
-
-    @property
-    def cohorts(self) -> list[Cohort]:
-        """What the inference of averages needs."""
-        return [
-            Cohort(
-                study.panel.outcomes,
-                study.noise,
-                np.flatnonzero(study.panel.treated),
-                study.panel.donors,
-                analysis.fit,
-                analysis.placebos,
-            )
-            for study, analysis in zip(self.studies, self.analyses, strict=True)
-        ]
-
-    def starts(self) -> list[int]:
-        """Position of each launch."""
-        return [study.panel.n_pre for study in self.studies]
-
-    def since(self, event: int | None) -> tuple[list[Cohort], list[np.ndarray], np.ndarray]:
-        """The cohorts seen at that event time (``None``: all), what to average, and the shares."""
-        periods = self.studies[0].panel.times.size
-        members, chosen = [], []
-        for index, start in enumerate(self.starts()):
-            weight = np.zeros(periods)
-            if event is None:
-                weight[start:] = 1 / (periods - start)
-            elif 0 <= start + event < periods:
-                weight[start + event] = 1.0
-            else:
-                continue
-            members.append(index)
-            chosen.append(weight)
-        shares = self.shares[members]
-        cohorts = self.cohorts
-        return [cohorts[k] for k in members], chosen, shares / shares.sum()
-
-    def measure(self, design: str, event: int | None = None) -> tuple[float, Uncertainty]:
-        """The average effect (at an event time) and its uncertainty by that design."""
-        cohorts, chosen, shares = self.since(event)
-        found = average_jackknife if design == "jackknife" else average_placebo
-        return averaged(cohorts, chosen, shares), found(cohorts, chosen, shares)
 
 
 def staggered(
@@ -135,25 +68,25 @@ def staggered(
     """
     full: Options = settled_options(options)
     _refuse(estimator, full)
-    panels = read_cohorts(
-        data,
-        outcome=outcome,
-        unit=unit,
-        time=time,
-        first_treated=first_treated,
-        weights=full["weights"],
-        cell_mean=full["cell_mean"],
-        missing=full["missing"],
-    )
+    read: Any = {
+        "unit": unit,
+        "time": time,
+        "first_treated": first_treated,
+        "cell_mean": full["cell_mean"],
+        "missing": full["missing"],
+    }
+    panels = read_cohorts(data, outcome=outcome, weights=full["weights"], **read)
     builds, blocks = builders(panels, estimator, block, full["solver"])
     stack = stacked(panels, builds, full, estimator)
-    design = design_of(panels, full["inference"], estimator)
-    effect, found = stack.measure(design)
-    if full["inference"] == "by-design":
-        parts = [a.signs.allowance for a in stack.analyses]
-        found = found.allowing(float(np.sqrt(((stack.shares * parts) ** 2).sum())), 0)
+    controls = []
+    for name in named_controls(outcome, full["negative_controls"]):
+        found = read_cohorts(data, outcome=name, **read)
+        moving = stacked(
+            found, builders(found, estimator, block, full["solver"])[0], full, estimator
+        )
+        controls.append(move(name, moving, design_of(found, "by-design", estimator)))
     foil = stacked(panels, [equal_weights] * len(panels), full, "did")
-    return _assemble(stack, foil, design, effect, found, builds, blocks, outcome, estimator, full)
+    return _assemble(stack, foil, builds, blocks, tuple(controls), outcome, estimator, full)
 
 
 def _refuse(estimator: str, options: Options) -> None:
@@ -164,70 +97,30 @@ def _refuse(estimator: str, options: Options) -> None:
             "With launches at different times placebos of single units or a jackknife answer.",
             f"Leave cluster out, and use inference {', '.join(ALLOWED_INFERENCE)}.",
         )
-    for name in ("negative_controls", "in_time_placebos"):
-        if options[name]:
-            raise DataError(
-                f"{name} was given with first_treated.",
-                "It is answered for one launch at a time.",
-                "Ask for one cohort with treated and start, or leave it out.",
-            )
     check_choice("estimator", estimator, get_args(StaggeredEstimator))
 
 
-def builders(
-    panels: Sequence[Panel], estimator: str, block: int | None, solver: Solver
-) -> tuple[list[Build], list[int]]:
-    """Each cohort's fit: blocks follow its own history."""
-    if estimator in ("demeaned", "augmented"):
-        make: Callable[[int, Solver], Build] = (
-            demeaned_build if estimator == "demeaned" else augmented_build
-        )
-        least = 2 if estimator == "demeaned" else 3
-        blocks = [resolve_block(panel, block, least) for panel in panels]
-        return [make(length, solver) for length in blocks], blocks
-    plain = {
-        "classic": classic_build(solver),
-        "synthetic-did": double_build(solver),
-        "did": equal_weights,
-    }[estimator]
-    blocks = [p.default_block() if estimator == "did" else 1 for p in panels]
-    return [plain] * len(panels), blocks
-
-
-def stacked(
-    panels: Sequence[Panel], builds: Sequence[Build], options: Options, estimator: str
-) -> Stack:
-    """Fit every cohort and all its placebos."""
-    settled: Options = {**options, "inference": "by-design"}
-    studies = tuple(make_study(p, settled, jackknife=estimator != "synthetic-did") for p in panels)
-    analyses = tuple(study.analyse(b) for study, b in zip(studies, builds, strict=True))
-    sizes = np.array([float(panel.treated.sum()) for panel in panels])
-    return Stack(studies, analyses, sizes / sizes.sum())
-
-
-def design_of(panels: Sequence[Panel], inference: str, estimator: str) -> str:
-    """A jackknife when treated units are as many as donors and no cohort is a single unit."""
-    if inference != "by-design":
-        return inference
-    sizes = [int(panel.treated.sum()) for panel in panels]
-    many = sum(sizes) >= max(panels[0].donors.size, 2) and min(sizes) > 1
-    return "jackknife" if many and estimator != "synthetic-did" else "placebo"
+def move(column: str, stack: Stack, design: str) -> Move:
+    """How far a negative control moved, averaged over the launches as the effect is."""
+    effect, found = stack.answer(design, allows=True)
+    low, high, p_value = found.bounds(effect, stack.studies[0].conf_level)
+    return Move(column, effect, found.std_error, low, high, p_value, stack.level())
 
 
 def _assemble(
     stack: Stack,
     foil: Stack,
-    design: str,
-    effect: float,
-    found: Uncertainty,
     builds: Sequence[Build],
     blocks: Sequence[int],
+    controls: tuple[Move, ...],
     outcome: str,
     estimator: str,
     options: Options,
 ) -> SyntheticControlEstimate:
     panels = [study.panel for study in stack.studies]
-    level = options["conf_level"]
+    level, by_design = options["conf_level"], options["inference"] == "by-design"
+    design = design_of(panels, options["inference"], estimator)
+    effect, found = stack.answer(design, by_design)
     low, high, p_value = found.bounds(effect, level)
     dropped = [
         leave_one_out(a.problem, a.fit, p.target, p.donors)
@@ -237,9 +130,14 @@ def _assemble(
         gather(*parts, estimator != "classic")
         for parts in zip(stack.studies, stack.analyses, dropped, blocks, builds, strict=True)
     ]
-    overall = replace(evidences[-1], uncertainty=found, conf_low=low, conf_high=high)
+    overall = replace(
+        evidences[-1], uncertainty=found, conf_low=low, conf_high=high, controls=controls,
+        level=stack.level(),
+    )  # fmt: skip
     aligned = align(stack)
     tables = staggered_tables(stack, foil, design, found, dropped, estimator, aligned)
+    tables |= controls_table(controls, overall.level)
+    tables |= fake_launches(stack, builds, blocks, design, options)
     ratio = float(rmspe_ratio(aligned.gap, aligned.before))
     ratios = rmspe_ratio(aligned.placebo_gaps, aligned.before)
     placebo_effects = tables["placebos"]["gap"].to_numpy()

@@ -15,7 +15,7 @@ from noholdout_synthetic_control.estimators.study import Analysis, Build, Study
 from noholdout_synthetic_control.inference import Placebos, Uncertainty, rmspe_ratio
 
 if TYPE_CHECKING:
-    from noholdout_synthetic_control.estimators.staggered import Stack
+    from noholdout_synthetic_control.estimators.stack import Stack
 
 
 def build_tables(
