@@ -39,51 +39,32 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
     inside, outside = problem.places
     places = (inside[kept[inside]], outside[kept[outside]])
     tables, bins = balance_tables(problem, fit, kept, places)
-    settings = {
-        **problem.settings,
-        "estimator": fit.estimator,
-        **fit.settings,
-        "clipped_scores": 0,
-        "mean_treated": fit.mean_treated,
-        "mean_control": fit.mean_control,
-        "smd_denominator": "treated SD" if problem.estimand == "att" else "pooled SD",
-    }
-    if options.denominator is not None:
-        settings["denominator"] = options.denominator
-    if uncertainty.failed_draws:
-        settings["failed_draws"] = uncertainty.failed_draws
+    settings = _settings(problem, fit, uncertainty)
     score, trouble = diagnostic_score(problem, fit)
-    strength, arms = None, None
+    strength = None
     if not fit.separation:
         if options.negative_controls:
             tables["negative_controls"] = negative_control_effects(problem, build)
-        arms = problem.arms
-        strength = robustness(problem, options.conf_level, arms)
+        strength = robustness(problem, options.conf_level)
         tables["sensitivity"] = strength.bounds
-        settings["regression_estimate"] = strength.effect.estimate
-        settings["regression_error"] = strength.effect.std_error
-        settings["regression_df"] = strength.effect.df
-        settings["robustness_value"] = strength.to_zero
-        settings["robustness_value_interval"] = strength.to_interval
+        settings |= strength.settings()
     if fit.pairs is not None:
-        gamma, tables["rosenbaum"] = rosenbaum_table(
+        settings["rosenbaum_gamma"], tables["rosenbaum"] = rosenbaum_table(
             pair_differences(problem, fit.pairs), options.conf_level
         )
-        settings["rosenbaum_gamma"] = gamma
     evidence = Evidence(
-        problem,
-        fit,
-        span,
-        kept,
-        places,
-        tables,
-        bins,
-        score,
-        trouble,
-        strength,
-        arms,
-        settings,
-        build,
+        problem=problem,
+        fit=fit,
+        span=span,
+        kept=kept,
+        places=places,
+        tables=tables,
+        bins=bins,
+        score=score,
+        trouble=trouble,
+        strength=strength,
+        settings=settings,
+        build=build,
     )
     below = "" if options.denominator is None else f", outcome / {options.denominator}"
     return PropensityEstimate(
@@ -109,6 +90,24 @@ def assemble(asked: Problem, build: Build) -> PropensityEstimate:
         margin=options.margin,
         rows=_row_detail(problem, fit, kept, score),
     )
+
+
+def _settings(problem: Problem, fit: Fit, uncertainty: Uncertainty) -> dict[str, Any]:
+    """Every choice made so far, and both arms' means."""
+    settings = {
+        **problem.settings,
+        "estimator": fit.estimator,
+        **fit.settings,
+        "clipped_scores": 0,
+        "mean_treated": fit.mean_treated,
+        "mean_control": fit.mean_control,
+        "smd_denominator": "treated SD" if problem.estimand == "att" else "pooled SD",
+    }
+    if problem.options.denominator is not None:
+        settings["denominator"] = problem.options.denominator
+    if uncertainty.failed_draws:
+        settings["failed_draws"] = uncertainty.failed_draws
+    return settings
 
 
 def _row_detail(

@@ -36,8 +36,8 @@ def with_all_estimators(
 
     An estimator that can't answer here stands in ``settings`` with its reason.
     """
-    naive = naive_difference(problem)
-    records: list[dict[str, Any]] = [_row("naive", naive, math.nan, math.nan, math.nan)]
+    # No interval: it would be one around another quantity than the effect.
+    records: list[dict[str, Any]] = [_row("naive", *naive_difference(problem), math.nan, math.nan)]
     skipped: dict[str, str] = {}
     for name in estimators:
         if name == chosen:

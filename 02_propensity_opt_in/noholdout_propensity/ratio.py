@@ -51,11 +51,21 @@ def settled(problem: Problem, build: Build) -> tuple[Problem, Fit]:
     return answered, build(answered)
 
 
-def naive_difference(problem: Problem) -> float:
-    """The arms' unadjusted difference, of means or of ratios of means."""
-    treated = problem.treated == 1
+def naive_difference(problem: Problem) -> tuple[float, float]:
+    """The arms' unadjusted difference, of means or of ratios of means, and its standard error.
+
+    The error is robust with each arm's own degree of freedom (the HC2 of MacKinnon and White
+    1985), or by clusters.
+    """
     below = np.ones(problem.n) if problem.denominator is None else problem.denominator
-    inside, outside = (
-        float(problem.outcome[arm].sum() / below[arm].sum()) for arm in (treated, ~treated)
-    )
-    return inside - outside
+    influence = np.empty(problem.n)
+    levels = []
+    for places, sign in zip(problem.places, (1.0, -1.0), strict=True):
+        y, z = problem.outcome[places], below[places]
+        level = float(y.sum() / z.sum())
+        apart = (y - level * z) / z.sum()
+        if not problem.clustered:
+            apart *= np.sqrt(places.size / (places.size - 1))
+        influence[places] = sign * apart
+        levels.append(level)
+    return levels[0] - levels[1], problem.std_error(problem.n * influence)

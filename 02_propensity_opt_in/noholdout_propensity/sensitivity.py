@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,6 @@ from noholdout_propensity.kernels.sensitivity import (
     rosenbaum_p,
     with_treatment,
 )
-from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem
 
 TIMES = (1.0, 2.0, 3.0)
@@ -49,15 +49,20 @@ class Robustness:
     to_interval: float
     bounds: pd.DataFrame
 
+    def settings(self) -> dict[str, Any]:
+        """The regression and its robustness values, as an estimate's settings name them."""
+        return {
+            "regression_estimate": self.effect.estimate,
+            "regression_error": self.effect.std_error,
+            "regression_df": self.effect.df,
+            "robustness_value": self.to_zero,
+            "robustness_value_interval": self.to_interval,
+        }
 
-def robustness(
-    problem: Problem, conf_level: float, arms: tuple[ArmSums, ArmSums] | None = None
-) -> Robustness:
-    """Robustness values, and bounds by each named covariate (all its indicators together).
 
-    ``arms`` are the problem's sums where they are at hand.
-    """
-    arms = arms or problem.arms
+def robustness(problem: Problem, conf_level: float) -> Robustness:
+    """Robustness values, and bounds by each named covariate (all its indicators together)."""
+    arms = problem.arms
     effect = linear_effect(*arms, problem.n_rows)
     of_treatment, of_outcome = on_treatment(*arms), with_treatment(*arms)
     records = []
@@ -107,9 +112,9 @@ def covariate_columns(problem: Problem) -> dict[str, list[int]]:
     return {covariate: columns for covariate, columns in found.items() if columns}
 
 
-def outcome_strengths(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> dict[str, float]:
+def outcome_strengths(problem: Problem) -> dict[str, float]:
     """Share of the outcome's residual variance that each covariate explains beside the others."""
-    sums = with_treatment(*arms)
+    sums = with_treatment(*problem.arms)
     return {
         covariate: partial_r2(sums, columns)
         for covariate, columns in covariate_columns(problem).items()

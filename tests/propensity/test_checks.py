@@ -194,13 +194,15 @@ def test_designs_made_block_by_block_give_the_same_answers(monkeypatch) -> None:
 def test_a_design_made_block_by_block_multiplies_as_the_stored_one(monkeypatch) -> None:
     monkeypatch.setattr(designs, "STORED", 0)
     base = np.column_stack([np.ones(40_000), np.random.default_rng(0).normal(size=(40_000, 3))])
-    lazy = richer_design(base, 20_000)
+    found = richer_design(base, 20_000)
+    lazy = found.design
     full = lazy[:]
     assert full.shape == lazy.shape == (40_000, 10)
     weights = np.random.default_rng(1).random(40_000)
     assert weighted_gram(lazy, weights) == pytest.approx((full.T * weights) @ full)
     assert lazy.T @ weights == pytest.approx(full.T @ weights)
     assert lazy @ np.arange(10.0) == pytest.approx(full @ np.arange(10.0))
+    assert found.gram == pytest.approx(full.T @ full, abs=1e-6)
     assert full[:, 4:].mean(axis=0) == pytest.approx(0, abs=1e-9)
     assert full[:, 4:].std(axis=0) == pytest.approx(1)
 
@@ -223,5 +225,29 @@ def test_an_effect_beyond_any_risk_ratio_has_no_e_value() -> None:
     frame["heavy"] = np.random.default_rng(109).standard_cauchy(5000) ** 2
     frame["y"] = frame["a"] + frame["d"] + x[:, 1]
     answer = estimate(frame, **{**COLUMNS, "covariates": ["a", "heavy"]})
-    assert abs(answer.estimate) > 1e6 and answer.verdict != "sound"
+    assert abs(answer.estimate) > 1e6 and answer.verdict == "do-not-use"
+    assert "larger than the outcome's whole range" in answer.check("overlap").message
     assert "times as likely" not in answer.check("hidden_confounder").message
+
+
+@pytest.mark.parametrize("seed", [1, 5])  # a score without a digit left; a fold without a solution
+def test_a_long_tail_is_not_taken_for_a_lack_of_choice(seed: int) -> None:
+    # Independent of the opt-in, the cubed Cauchy's last row lies 45 standard deviations out.
+    tail = np.random.default_rng(seed).standard_cauchy(2000) ** 3
+    frame = simulate(2000).assign(tail=tail)
+    answer = estimate(frame, **{**COLUMNS, "covariates": ["a", "tail"]})
+    assert answer.verdict == "do-not-use"
+    message = answer.check("separation").message
+    assert "45 standard deviations from the mean of 'tail'" in message
+    assert "logarithm or ranks" in message and "nobody can say" not in message
+    ranks = frame.assign(tail=frame["tail"].rank())
+    mended = estimate(ranks, **{**COLUMNS, "covariates": ["a", "tail"]})
+    assert mended.verdict == "sound"
+
+
+def test_separation_by_a_skewed_covariate_is_still_separation() -> None:
+    frame = simulate(2000).assign(spend=np.exp(2 * np.random.default_rng(2).normal(size=2000)))
+    frame["d"] = (frame["spend"] > 2).astype(int)
+    answer = estimate(frame, **{**COLUMNS, "covariates": ["a", "spend"]})
+    message = answer.check("separation").message
+    assert answer.verdict == "do-not-use" and "nobody can say" in message

@@ -100,7 +100,7 @@ def test_aipw_against_stacked_equations(estimand: str) -> None:
 
 
 def test_cross_fitting_against_a_loop_over_folds() -> None:
-    from noholdout_propensity.kernels.doubly_robust import assign_folds
+    from noholdout_propensity.kernels.nuisance import assign_folds
 
     y, d, x = arrays()
     fold = assign_folds(d, 5, seed=0)

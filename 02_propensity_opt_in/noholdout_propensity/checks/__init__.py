@@ -25,7 +25,6 @@ from noholdout_propensity.checks.overlap import (
 )
 from noholdout_propensity.checks.timing import timing_check
 from noholdout_propensity.kernels.balance import Bins
-from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.negative_controls import negative_control_check
 from noholdout_propensity.problem import Problem
 from noholdout_propensity.sensitivity import Robustness
@@ -52,8 +51,8 @@ class Evidence:
         The covariates in bins.
     score, trouble
         The score, fitted for the checks where the estimator has none, and what separates the arms.
-    strength, arms
-        The robustness values, and the sums they come from; ``None`` where there is no number.
+    strength
+        The robustness values; ``None`` where there is no number.
     build
         Fits the same estimator to another problem.
     """
@@ -68,7 +67,6 @@ class Evidence:
     score: np.ndarray | None
     trouble: str
     strength: Robustness | None
-    arms: tuple[ArmSums, ArmSums] | None
     settings: Mapping[str, Any]
     build: Build
 
@@ -77,18 +75,18 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
     """Every check of one estimate, in the order in which a reader should meet them."""
     problem, fit, span = seen.problem, seen.fit, seen.span
     checks: list[Check] = [separation_check(seen.trouble)]
-    timing = timing_check(problem, fit, seen.build, seen.arms)
-    if fit.separation or seen.arms is None:
+    timing = timing_check(problem, fit, seen.build)
+    if fit.separation:
         gone = (
             "There is no usable overlap: the separated rows have no counterpart in the other arm, "
             "so any number for them would be made up."
         )
         checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
         return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
-    checks.append(overlap_check(problem, seen.score, fit.weights, seen.places, fit.influence))
+    checks.append(overlap_check(problem, fit, seen.score, seen.places))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
-    bias = prognostic_gap(problem, fit.weights * seen.kept, seen.arms[1])
+    bias = prognostic_gap(problem, fit.weights * seen.kept)
     effective = seen.tables["weights"]["effective_n"].to_numpy()
     checks.append(
         balance_check(seen.tables["balance"], effective, bias, span.std_error, fit.adjusts_outcome)

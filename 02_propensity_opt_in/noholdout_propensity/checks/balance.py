@@ -12,7 +12,6 @@ from noholdout_shared.inference import two_sided_p
 
 from noholdout_propensity.kernels.outcome import solve_normal
 from noholdout_propensity.kernels.richer import richer_design
-from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem
 
 if TYPE_CHECKING:
@@ -26,8 +25,9 @@ BALANCE = "After adjustment, both arms look alike in every covariate."
 FORM = "The models are rich enough: squares and products of covariates add nothing."
 
 
-def prognostic_gap(problem: Problem, weights: np.ndarray, control: ArmSums) -> float:
+def prognostic_gap(problem: Problem, weights: np.ndarray) -> float:
     """What the covariate gaps that are left imply for the outcome, by a model of the controls."""
+    control = problem.arms[1]
     line = solve_normal(control.gram, control.cross).coefficients
     arm1, arm0 = weights * problem.treated, weights * (1 - problem.treated)
     gap = problem.score_design.T @ (arm1 / arm1.sum() - arm0 / arm0.sum())
@@ -89,10 +89,10 @@ def specification_check(problem: Problem, fit: Fit) -> HypothesisCheck | Check:
     from the difference of their influence values.
     """
     arm = min(problem.count(places) for places in problem.places)
-    design = richer_design(problem.score_design, arm)
-    moved = None if design is None or fit.respecify is None else fit.respecify(design)
-    if design is None or moved is None:
-        why = "there are too few rows for more terms" if design is None else "it has no solution"
+    richer = richer_design(problem.score_design, arm)
+    moved = None if richer is None or fit.respecify is None else fit.respecify(richer)
+    if richer is None or moved is None:
+        why = "there are too few rows for more terms" if richer is None else "it has no solution"
         if fit.respecify is None:
             why = "the models are your own"
         return untestable(
@@ -100,7 +100,7 @@ def specification_check(problem: Problem, fit: Fit) -> HypothesisCheck | Check:
         )
     shift, influence = moved
     error = problem.std_error(influence)
-    added = design.shape[1] - problem.score_design.shape[1]
+    added = richer.design.shape[1] - problem.score_design.shape[1]
     df = math.inf if problem.n_clusters is None else problem.n_clusters - 1
     statistic = shift / error if error > 0 else 0.0
     unit = " points" if problem.proportion else ""

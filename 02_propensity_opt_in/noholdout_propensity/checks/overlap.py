@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from noholdout_shared.checks import Check, structural
 
@@ -9,6 +11,9 @@ from noholdout_propensity.kernels.balance import Bins, effective_size
 from noholdout_propensity.kernels.regions import Region, empty_regions
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Problem
+
+if TYPE_CHECKING:
+    from noholdout_propensity.estimators.common import Fit
 
 REACH = 0.25  # standard deviations of the score's logit
 OUTSIDE_CAUTION, OUTSIDE_FAIL = 0.02, 0.10  # share of the target without a counterpart's score
@@ -34,23 +39,18 @@ def separation_check(separation: str) -> Check:
         SEPARATION,
         "fail",
         1.0,
-        f"{separation} For these rows nobody can say what the other choice would have brought. "
-        "Leave them out (and say so), or compare within the rest.",
+        separation,
     )
 
 
 def overlap_check(
-    problem: Problem,
-    score: np.ndarray | None,
-    weights: np.ndarray,
-    arms: tuple[np.ndarray, np.ndarray],
-    influence: np.ndarray | None = None,
+    problem: Problem, fit: Fit, score: np.ndarray | None, arms: tuple[np.ndarray, np.ndarray]
 ) -> Check:
     """Score ranges, the target's mass outside the other arm's range, effective sample sizes.
 
-    ``arms`` are the places of the kept rows of both; ``influence`` is the estimate's, ``(n,)``.
+    ``arms`` are the places of the kept rows of both.
     """
-    used = [np.abs(weights[arm]) for arm in arms]
+    used = [np.abs(fit.weights[arm]) for arm in arms]
     each = [problem.each(arm) for arm in arms]
     effective = [effective_size(part, rows) for part, rows in zip(used, each, strict=True)]
     counts = [problem.count(arm) for arm in arms]
@@ -65,14 +65,17 @@ def overlap_check(
         )
     few = min(effective) < EFFECTIVE_ROWS_FAIL
     one = 0.0
-    if influence is not None and problem.copies is None:
-        one = float(np.abs(influence).max() ** 2 / (influence @ influence))
+    if fit.influence is not None and problem.copies is None:
+        one = float(np.abs(fit.influence).max() ** 2 / (fit.influence @ fit.influence))
+    # No mean of the outcome lies outside its range; a model's prediction can.
+    beyond = problem.denominator is None and abs(fit.estimate) > float(np.ptp(problem.outcome))
     if (
         outside > OUTSIDE_FAIL
         or least < EFFECTIVE_FAIL
         or largest > LARGEST_FAIL
-        or few
         or one > ONE_ROW_FAIL
+        or few
+        or beyond
     ):
         status = "fail"
     elif outside > OUTSIDE_CAUTION or least < EFFECTIVE_CAUTION or largest > LARGEST_CAUTION:
@@ -96,6 +99,10 @@ def overlap_check(
             f" One row alone makes {100 * one:.0f}% of the squared error: an interval covers less "
             "often than it says then. Look at that row: an extreme outcome or covariate wants a "
             "logarithm, ranks or a cap."
+        )
+    if beyond:
+        found += (
+            " The effect is larger than the outcome's whole range: the models run beyond the data."
         )
     return structural("overlap", OVERLAP, status, least, found)  # type: ignore[arg-type]
 

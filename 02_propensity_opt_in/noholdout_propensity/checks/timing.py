@@ -13,7 +13,6 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.inference import influence_std_error, two_sided_p
 
 from noholdout_propensity.kernels.sensitivity import residual_sum
-from noholdout_propensity.kernels.sums import ArmSums
 from noholdout_propensity.problem import Problem, paired, prepare
 from noholdout_propensity.sensitivity import outcome_strengths
 
@@ -26,20 +25,18 @@ LEAK = 0.99  # of the outcome's variance within the arms: see `leaking_covariate
 WHY = "A covariate that the opt-in already changed hides part of the effect."
 
 
-def timing_check(
-    problem: Problem, fit: Fit, build: Build, arms: tuple[ArmSums, ArmSums] | None = None
-) -> Check | HypothesisCheck:
+def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | HypothesisCheck:
     """What timestamps and earlier values say of the covariates.
 
     A covariate measured after its user's opt-in is a ``caution``. With earlier values the answer
     is computed with them in the covariates' place: how far it moves is the bias that the later
     values would bring, judged with the other hypothesis tests. Covariates that explain nearly all
-    of the outcome (by its sums in the ``arms``) are a ``caution`` too.
+    of the outcome are a ``caution`` too.
     """
     late = late_covariates(problem)
     changed = [] if fit.separation else changed_covariates(problem)
     silent = [c for c in problem.settings["covariates"] if c not in shown_early(problem)]
-    leak = "" if arms is None else leaking_covariates(problem, arms)
+    leak = "" if fit.separation else leaking_covariates(problem)
     if leak:
         text = " ".join([*(f"{sentence}." for sentence in [*late, *changed]), leak])
         return structural(NAME, TIMING, "caution", 1.0, text)
@@ -86,7 +83,7 @@ def hypothesis(
     )
 
 
-def leaking_covariates(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> str:
+def leaking_covariates(problem: Problem) -> str:
     """A sentence when the covariates explain more of the outcome than a past could.
 
     The share is of the variance within the arms, with the degrees of freedom of both regressions.
@@ -97,7 +94,7 @@ def leaking_covariates(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> str:
     """
     rest = total = 0.0
     free, columns = -2, 0
-    for arm, places in zip(arms, problem.places, strict=True):
+    for arm, places in zip(problem.arms, problem.places, strict=True):
         left, rank = residual_sum(arm.gram, arm.cross, arm.square)
         rest += left
         total += arm.square - float(arm.cross[0]) ** 2 / float(arm.gram[0, 0])
@@ -108,7 +105,7 @@ def leaking_covariates(problem: Problem, arms: tuple[ArmSums, ArmSums]) -> str:
     share = 1 - rest / (free - columns) / (total / free)
     if share <= LEAK:
         return ""
-    strengths = outcome_strengths(problem, arms)
+    strengths = outcome_strengths(problem)
     strongest = max(strengths, key=lambda name: strengths[name])
     if strongest in shown_early(problem):
         return ""

@@ -17,15 +17,14 @@ from noholdout_propensity.estimators.common import (
     no_chance,
     separated_fit,
     without_answer,
+    without_fold,
 )
 from noholdout_propensity.estimators.linear_models import LinearModels
 from noholdout_propensity.estimators.models import check_models, cross_fit_models
 from noholdout_propensity.estimators.regression import OutcomeFit
 from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
-from noholdout_propensity.kernels.doubly_robust import (
-    assign_folds,
-    augmented_effect,
-)
+from noholdout_propensity.kernels.doubly_robust import augmented_effect
+from noholdout_propensity.kernels.nuisance import assign_folds
 from noholdout_propensity.kernels.weighting import Estimand, own_weights
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
@@ -180,7 +179,7 @@ def fit_aipw(
     models = LinearModels(problem, link, fold, rows, augmentation == "normalised", score_fit)
     nuisance = models.predictions()
     if nuisance is None:
-        text = f"Without one of the {folds} folds the covariates separate the arms."
+        text = without_fold(problem, folds)
         return separated_fit("aipw", problem, score_fit, text)
     endless = no_chance(problem, nuisance.score, problem.estimand, kept)
     if endless:
@@ -218,7 +217,7 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
     nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds))
     shown = fitted_score(problem, "logit")
     if nuisance is None:
-        text = f"Without one of the {folds} folds the covariates separate the arms."
+        text = without_fold(problem, folds)
         return separated_fit("aipw", problem, shown, text)
     endless = no_chance(problem, nuisance.score, problem.estimand, None)
     if endless:

@@ -11,7 +11,8 @@ import numpy as np
 from noholdout_shared.errors import ConvergenceError
 
 from noholdout_propensity.inference import Replicate
-from noholdout_propensity.kernels.designs import Design
+from noholdout_propensity.kernels.balance import is_binary
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit, fit_score, nested_score
 from noholdout_propensity.kernels.weighting import Estimand, unbounded
 from noholdout_propensity.problem import Problem
@@ -19,8 +20,13 @@ from noholdout_propensity.problem import Problem
 # What the richer model's steps may leave: the check asks whether the estimate moves by half a
 # standard error.
 ROUGH_STEP = 1e-7
+FAR = 10.0  # standard deviations: beyond, a row stands for the form of the model alone
+NOBODY = (
+    "For these rows nobody can say what the other choice would have brought. Leave them out (and "
+    "say so), or compare within the rest."
+)
 
-Respecify = Callable[[Design], tuple[float, np.ndarray] | None]
+Respecify = Callable[[Richer], tuple[float, np.ndarray] | None]
 Score = Literal["logit", "probit"]
 
 
@@ -100,9 +106,11 @@ def fitted_score(problem: Problem, link: Score) -> ScoreFit:
     return fit
 
 
-def richer_score(problem: Problem, design: Design, base: ScoreFit, link: Score) -> ScoreFit | None:
+def richer_score(problem: Problem, richer: Richer, base: ScoreFit, link: Score) -> ScoreFit | None:
     """The score with a richer design, from the solution at hand; ``None`` without a solution."""
-    rich = nested_score(design, problem.treated, problem.likelihood_weights, link, base, ROUGH_STEP)
+    rich = nested_score(
+        richer.design, problem.treated, problem.likelihood_weights, link, base, ROUGH_STEP
+    )
     return rich if rich.converged and not unbounded(rich.score, problem.estimand).any() else None
 
 
@@ -145,7 +153,7 @@ def separation_text(problem: Problem, fit: ScoreFit) -> str:
     return (
         f"The covariates separate the arms: in {problem.count(sure):,} of "
         f"{problem.count(problem.treated >= 0):,} rows the "
-        f"score runs to 0 or 1{where}"
+        f"score runs to 0 or 1{where} {long_tail(problem, sure) or NOBODY}"
     )
 
 
@@ -160,5 +168,39 @@ def no_chance(
         return ""
     return (
         f"In {problem.count(lost):,} of {problem.count(problem.treated >= 0):,} rows the score is "
-        "0 or 1 to the last digit, so that the weight of a counterpart would have no end."
+        "0 or 1 to the last digit, so that the weight of a counterpart would have no end. "
+        f"{long_tail(problem, lost) or NOBODY}"
+    )
+
+
+def without_fold(problem: Problem, folds: int) -> str:
+    """A sentence for a score that has no solution in some fold's absence."""
+    why = long_tail(problem, np.ones(problem.n, dtype=bool), every=False)
+    where = f"Without one of the {folds} folds"
+    if why:
+        return f"{where} the score model has no solution. {why}"
+    return f"{where} the covariates separate the arms. {NOBODY}"
+
+
+def long_tail(problem: Problem, rows: np.ndarray, every: bool = True) -> str:
+    """A sentence when some, or every one, of these rows lies far out in a covariate; or empty."""
+    places = np.flatnonzero(rows)
+    far = np.zeros(places.size, dtype=bool)
+    farthest, name, value = FAR, "", 0.0
+    for column, label in zip(problem.balance_values, problem.balance_names, strict=True):
+        spread = float(column.std())
+        if not spread > 0 or is_binary(column):
+            continue
+        apart = np.abs(column[places] - float(column.mean())) / spread
+        far |= apart > FAR
+        if apart.size and apart.max() > farthest:
+            farthest, name = float(apart.max()), label
+            value = float(column[places][apart.argmax()])
+    if not name or (every and not far.all()):
+        return ""
+    return (
+        f"One of them lies {farthest:,.0f} standard deviations from the mean of {name!r} (at "
+        f"{value:.3g}): on so long a tail the score's straight line decides alone, and that is no "
+        "sign that such users had no choice. Put the column's logarithm or ranks in its place, or "
+        "cap it and say so."
     )

@@ -13,6 +13,7 @@ from noholdout_propensity.estimators.common import Fit
 from noholdout_propensity.estimators.regression import target_rows
 from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.entropy import balanced_mean, entropy_weights
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
@@ -61,8 +62,8 @@ def fit_entropy_balancing(problem: Problem) -> Fit:
         )
         return None if again is None else again[0][0] - again[0][1]
 
-    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
-        rich = balanced_means(problem, design, target, sampling)
+    def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
+        rich = balanced_means(problem, richer.design, target, sampling)
         if rich is None:
             return None
         moved = rich[0][0] - rich[0][1] - (means[0] - means[1])

@@ -18,6 +18,7 @@ from noholdout_propensity.estimators.common import (
     without_answer,
 )
 from noholdout_propensity.kernels.designs import Design
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit, fit_score, logistic, refit_logit
 from noholdout_propensity.kernels.weighting import (
     Effect,
@@ -107,8 +108,8 @@ def fit_ipw(
         drawn = own_weights(resampled, treated, problem.estimand, counts * rows)
         return weighted_difference(y, treated, drawn)[0]
 
-    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
-        return moved_ipw(problem, design, score_fit, link, rows, effect)
+    def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, richer, score_fit, link, rows, effect)
 
     return Fit(
         estimator="ipw",
@@ -161,18 +162,18 @@ def weighted_effect(
 
 def moved_ipw(
     problem: Problem,
-    design: Design,
+    richer: Richer,
     base: ScoreFit,
     link: Score,
     rows: np.ndarray,
     effect: Effect | None = None,
 ) -> tuple[float, np.ndarray] | None:
     """How far the weighted difference moves under a richer score, with influence values."""
-    rich = richer_score(problem, design, base, link)
+    rich = richer_score(problem, richer, base, link)
     if rich is None:
         return None
     was = effect or weighted_effect(problem, problem.score_design, base, rows)[0]
-    now = weighted_effect(problem, design, rich, rows)[0]
+    now = weighted_effect(problem, richer.design, rich, rows)[0]
     moved = now.influence
     moved -= was.influence
     return now.estimate - was.estimate, moved

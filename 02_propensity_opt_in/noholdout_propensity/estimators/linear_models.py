@@ -11,15 +11,16 @@ import numpy as np
 from noholdout_propensity.estimators.common import Score, richer_score
 from noholdout_propensity.estimators.ipw import refit
 from noholdout_propensity.kernels.designs import Design
-from noholdout_propensity.kernels.doubly_robust import (
+from noholdout_propensity.kernels.doubly_robust import augmented_effect, nuisance_influence
+from noholdout_propensity.kernels.nuisance import (
     Nuisance,
+    Sample,
     arm_fits,
-    augmented_effect,
     cross_fit_linear,
     linear_nuisance,
-    nuisance_influence,
 )
 from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit, link_terms
 from noholdout_propensity.kernels.weighting import Effect, unbounded
 from noholdout_propensity.problem import Problem
@@ -59,8 +60,10 @@ class LinearModels:
             )
         return self._lines(problem.outcome_design, self.rows)
 
-    def _lines(self, design: Design, rows: np.ndarray) -> tuple[LinearFit, LinearFit]:
-        return arm_fits(self.problem.outcome, self.problem.treated, design, rows)
+    def _lines(
+        self, design: Design, rows: np.ndarray, gram: np.ndarray | None = None
+    ) -> tuple[LinearFit, LinearFit]:
+        return arm_fits(self.problem.outcome, self.problem.treated, design, rows, gram)
 
     def predictions(self) -> Nuisance | None:
         """Both models' predictions, out of fold when there are folds."""
@@ -75,16 +78,9 @@ class LinearModels:
         if self.fold is None:
             lines = self._lines(problem.outcome_design, rows)
             return linear_nuisance(problem.outcome_design, score_fit, lines)
-        return cross_fit_linear(
-            problem.outcome,
-            problem.treated,
-            problem.score_design,
-            problem.outcome_design,
-            score_fit,
-            self.fold,
-            likelihood_weights=likelihood,
-            rows=rows,
-        )
+        designs = problem.score_design, problem.outcome_design
+        sample = Sample(problem.outcome, problem.treated, *designs, likelihood, rows)
+        return cross_fit_linear(sample, score_fit, self.fold)
 
     def effect(self, nuisance: Nuisance) -> Effect:
         """The estimate, its influence values with what estimating both models adds."""
@@ -108,18 +104,15 @@ class LinearModels:
         y, treated = problem.outcome, problem.treated
         found = augmented_effect(y, treated, nuisance, problem.estimand, self.rows, self.normalised)
         added = nuisance_influence(
-            y,
-            treated,
-            *designs,
+            Sample(y, treated, *designs, problem.likelihood_weights, self.rows),
             score_fit,
             lines,
             found,
-            likelihood_weights=problem.sampling,
-            rows=self.rows,
             leverage=leverage,
             copies=problem.copies if leverage else None,
         )
-        return dataclasses.replace(found.effect, influence=found.effect.influence + added)
+        added += found.effect.influence
+        return dataclasses.replace(found.effect, influence=added)
 
     def replicate(self, counts: np.ndarray) -> float | None:
         """The estimate in a resample, everything fitted again; ``None`` without a solution."""
@@ -145,20 +138,25 @@ class LinearModels:
             index=None if self.link == "logit" else index,
         )
 
-    def moved_by(self, design: Design) -> tuple[float, np.ndarray] | None:
+    def moved_by(self, richer: Richer) -> tuple[float, np.ndarray] | None:
         """How far AIPW moves when both models get a richer design, with influence values.
 
         Both without cross-fitting, so that the folds' noise isn't taken for a difference.
         """
         problem = self.problem
-        rich = richer_score(problem, design, self.score_fit, self.link)
+        design = richer.design
+        rich = richer_score(problem, richer, self.score_fit, self.link)
         if rich is None:
             return None
+        each_is_one = self.rows is problem.sampling and problem.likelihood_weights is None
+        gram = richer.gram if each_is_one else None
         was, now = (
             self._effect(linear_nuisance(designs[1], fit, lines), designs, fit, lines)
             for designs, fit, lines in (
                 ((problem.score_design, problem.outcome_design), self.score_fit, self.lines),
-                ((design, design), rich, self._lines(design, self.rows)),
+                ((design, design), rich, self._lines(design, self.rows, gram)),
             )
         )
-        return now.estimate - was.estimate, now.influence - was.influence
+        moved = now.influence
+        moved -= was.influence
+        return now.estimate - was.estimate, moved

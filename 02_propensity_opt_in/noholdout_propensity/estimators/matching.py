@@ -15,7 +15,6 @@ from noholdout_shared.errors import DataError, DesignError
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
 from noholdout_propensity.estimators.ipw import moved_ipw
-from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.matching import (
     VARIANCE_NEIGHBOURS,
     MatchedEffect,
@@ -34,6 +33,7 @@ from noholdout_propensity.kernels.neighbours import (
     taken_in_space,
     taken_on_score,
 )
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Common, Options, Problem
@@ -137,8 +137,8 @@ def fit_matching(problem: Problem, link: Score, how: MatchOptions) -> Fit:
             "Widen the caliper or match exactly on fewer columns.",
         )
 
-    def respecify(design: Design) -> tuple[float, np.ndarray] | None:
-        return moved_ipw(problem, design, score_fit, link, problem.sampling)
+    def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
+        return moved_ipw(problem, richer, score_fit, link, problem.sampling)
 
     kept = None
     if effect.unmatched:

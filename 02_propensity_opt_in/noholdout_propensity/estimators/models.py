@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from noholdout_shared.errors import ConvergenceError, DataError
 
-from noholdout_propensity.kernels.doubly_robust import Nuisance
+from noholdout_propensity.kernels.nuisance import Nuisance
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.score import fit_score
 from noholdout_propensity.problem import Problem

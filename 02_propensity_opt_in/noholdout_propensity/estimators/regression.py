@@ -11,8 +11,8 @@ from noholdout_shared.errors import DesignError
 
 from noholdout_propensity.assemble import answered
 from noholdout_propensity.estimators.common import Fit, Score, fitted_score, without_answer
-from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.outcome import fit_linear, regression_effect
+from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.weighted_outcome import weighted_regression_effect
 from noholdout_propensity.kernels.weighting import Estimand, own_weights
 from noholdout_propensity.problem import Common, Options, Problem
@@ -93,9 +93,9 @@ def fit_regression(
         centre = mass @ design / mass.sum()
         return float(centre @ (fits[0].coefficients - fits[1].coefficients))
 
-    def respecify(rich: Design) -> tuple[float, np.ndarray] | None:
-        moved = regression_effect(y, treated, rich, target, rows)
-        if moved.rank < rich.shape[1]:
+    def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
+        moved = regression_effect(y, treated, richer.design, target, rows)
+        if moved.rank < richer.design.shape[1]:
             return None
         return moved.estimate - effect.estimate, moved.influence - effect.influence
 

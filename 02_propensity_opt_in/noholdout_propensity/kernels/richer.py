@@ -60,8 +60,16 @@ def _standardise(terms: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> No
             term /= spread
 
 
-def richer_design(design: Design, smallest_arm: int) -> Design | None:
-    """The design with squares and pairwise products added, standardised; ``(n, k + m)``.
+@dataclass(frozen=True)
+class Richer:
+    """A design ``(n, k + m)`` with ``m`` terms added, and the products of its columns ``Z' Z``."""
+
+    design: Design
+    gram: np.ndarray
+
+
+def richer_design(design: Design, smallest_arm: int) -> Richer | None:
+    """The design with squares and pairwise products added, standardised.
 
     Squares come first; products are left out when both don't fit. ``None`` when nothing can be
     added for the number of rows in the smaller arm. The design's first column is the constant.
@@ -84,11 +92,18 @@ def richer_design(design: Design, smallest_arm: int) -> Design | None:
     keep = _news(gram, k, scale)
     if not keep:
         return None
+    places = [*range(k), *(k + j for j in keep)]
+    centre, scale = centre[keep], scale[keep]
+    shift, stretch = np.append(np.zeros(k), centre), np.append(np.ones(k), scale)
+    sums = gram[0, places]
+    gram = gram[np.ix_(places, places)] - np.outer(shift, sums) - np.outer(sums, shift)
+    gram += np.outer(shift, shift)
+    gram *= n / np.outer(stretch, stretch)
     if not isinstance(raw, np.ndarray):
-        return RicherDesign(design, left[keep], right[keep], centre[keep], scale[keep])
-    columns = raw.T if len(keep) == m else raw.T[[*range(k), *(k + j for j in keep)]]
-    _standardise(columns[k:], centre[keep], scale[keep])
-    return columns.T
+        return Richer(RicherDesign(design, left[keep], right[keep], centre, scale), gram)
+    columns = raw.T if len(keep) == m else raw.T[places]
+    _standardise(columns[k:], centre, scale)
+    return Richer(columns.T, gram)
 
 
 def _news(gram: np.ndarray, k: int, scale: np.ndarray) -> list[int]:

@@ -127,13 +127,19 @@ def gradient_and_hessian(
     weights: np.ndarray | None,
     link: Link,
     coefficients: np.ndarray,
+    index: np.ndarray,
+    score: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the log-likelihood, the hessian with its sign turned; each block is read once."""
+    """Of the log-likelihood, the hessian with its sign turned; each block is read once.
+
+    ``index`` and ``score``, shape ``(n,)``, are filled.
+    """
     k = design.shape[1]
     gradient, hessian = np.zeros(k), np.zeros((k, k))
     for rows in blocks(treated.size):
         x = design[rows]
-        _, _, residual, curvature = link_terms(x @ coefficients, treated[rows], link)
+        np.matmul(x, coefficients, out=index[rows])
+        score[rows], _, residual, curvature = link_terms(index[rows], treated[rows], link)
         if weights is not None:
             residual, curvature = residual * weights[rows], curvature * weights[rows]
         gradient += x.T @ residual
@@ -166,11 +172,14 @@ def fit_score(
     n, k = design.shape
     total = float(n) if weights is None else float(weights.sum())
     coefficients = _start(treated, weights, k, link) if start is None else start.copy()
+    index, score = np.empty(n), np.empty(n)  # at the coefficients of the last gradient
     likelihood = float("nan")
     converged = stuck = False
     steps = 0
     while True:
-        gradient, hessian = gradient_and_hessian(design, treated, weights, link, coefficients)
+        gradient, hessian = gradient_and_hessian(
+            design, treated, weights, link, coefficients, index, score
+        )
         if stuck or steps == MAX_STEPS:
             break
         step = _solve(hessian, gradient)
@@ -189,11 +198,10 @@ def fit_score(
         )
         # Then the likelihood is at its supremum while the coefficients still run away.
         stuck = decrement < 1e-13 and bool(np.abs(step).max() > 0.1)
-    index = design @ coefficients
     extreme = float(np.abs(index).max()) > (LARGE_INDEX if link == "logit" else 6.0)
     return ScoreFit(
         coefficients=coefficients,
-        score=logistic(index) if link == "logit" else special.ndtr(index),
+        score=score,
         treated=treated,
         bread=invert(hessian),
         converged=converged,

@@ -61,8 +61,20 @@ def design_sums(design: Design, outcome: np.ndarray, weights: np.ndarray) -> Arm
 
 
 def arm_sums(
-    design: Design, outcome: np.ndarray, treated: np.ndarray, rows: np.ndarray
+    design: Design,
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    rows: np.ndarray,
+    gram: np.ndarray | None = None,
 ) -> tuple[ArmSums, ArmSums]:
-    """The treated and the control arm's sums under row weights."""
+    """The treated and the control arm's sums under row weights.
+
+    ``gram``: both arms' ``Z' W Z`` together, where it is known.
+    """
     inside = design_sums(design, outcome, rows * treated)
-    return inside, design_sums(design, outcome, rows * (1 - treated))
+    others = rows * (1 - treated)
+    if gram is None:
+        return inside, design_sums(design, outcome, others)
+    weighted = others * outcome
+    rest = ArmSums(gram - inside.gram, np.asarray(design.T @ weighted), float(weighted @ outcome))
+    return inside, rest
