@@ -45,7 +45,7 @@ SCRIPT = """
 import sys
 from noholdout.benchmark import Cell, benchmark, plan, yours
 chosen = [yours(sys.argv[1] + ":opted_in", "propensity")]
-benchmark(plan(chosen, [(Cell(n_users=200), ("propensity",))], 150), sys.argv[2], jobs=1)
+benchmark(plan(chosen, [(Cell(n_users=200), ("propensity",))], 400), sys.argv[2], jobs=1)
 """
 
 
@@ -63,17 +63,17 @@ def test_a_killed_run_loses_at_most_a_batch_and_resumes_to_identical_results(
     assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
     done = len(list(folder.glob("*.parquet")))
     started = len(log.read_text().split())
-    assert 1 <= done < 3
+    assert 1 <= done < 8, "enough batches that a busy machine kills it before the last"
     assert started - BATCH * done <= BATCH
 
     monkeypatch.setenv("NOHOLDOUT_TEST_LOG", str(log))
     log.unlink()
-    batches = plan([mine("opted_in")], CELLS, 150)
+    batches = plan([mine("opted_in")], CELLS, 400)
     resumed = benchmark(batches, folder)
-    assert [int(seed) for seed in log.read_text().split()] == list(range(BATCH * done + 1, 151))
+    assert [int(seed) for seed in log.read_text().split()] == list(range(BATCH * done + 1, 401))
     whole = benchmark(batches, tmp_path / "whole")
     pd.testing.assert_frame_equal(numbers(resumed), numbers(whole), check_exact=True)
-    assert resumed["seed"].tolist() == list(range(1, 151))
+    assert resumed["seed"].tolist() == list(range(1, 401))
 
 
 def test_what_is_there_is_read_and_not_run_again(tmp_path: Path) -> None:
