@@ -148,7 +148,9 @@ def monitor(
 ) -> Departures:
     """Has any unit left its synthetic twin, and when? May be asked again every day.
 
-    Each unit's twin (the default estimator's weights) is fitted to the history before ``since``.
+    Each unit's twin is fitted to the history before ``since``: the default estimator's weights,
+    completed by a regression on the leading principal components, so that nothing of the
+    movements that units share most clearly is left to turn in the gaps.
     How far twins stray without any departure, day by day and in the long run, is learned from
     forecasts within the history, so that autocorrelation and the uncertainty of the weights are
     allowed for. A unit is said to have left once the likelihood of a lasting shift on some day

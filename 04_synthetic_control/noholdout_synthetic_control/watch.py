@@ -16,7 +16,8 @@ from noholdout_synthetic_control.kernels.departures import (
     watch_prior,
     weigh_evidence,
 )
-from noholdout_synthetic_control.kernels.fits import demeaned_problem
+from noholdout_synthetic_control.kernels.fits import block_means, demeaned_problem, twin
+from noholdout_synthetic_control.kernels.leading import leading_movements
 from noholdout_synthetic_control.kernels.noise import own_noise
 from noholdout_synthetic_control.kernels.spending import (
     Limits,
@@ -269,8 +270,14 @@ def learned_wander(
 def twin_gaps(
     outcomes: np.ndarray, n_pre: int, noise: np.ndarray, donors: np.ndarray, block: int
 ) -> Twins:
-    """Each unit's twin of the donors, fitted to the time before ``n_pre``."""
+    """Each unit's twin of the donors, fitted to the time before ``n_pre``.
+
+    The default estimator's weights, completed so that nothing of what units share most clearly is
+    left in the gaps: it would turn in many at once.
+    """
     problem = demeaned_problem(outcomes, n_pre, noise, block)
+    blocks = block_means(outcomes, n_pre, block)
+    features = blocks - blocks.mean(axis=1, keepdims=True)
     count = outcomes.shape[0]
     gaps = np.empty((count, outcomes.shape[1] - n_pre))
     weights = np.zeros((count, count))
@@ -279,10 +286,13 @@ def twin_gaps(
         target = np.zeros(count)
         target[i] = 1.0
         others = np.flatnonzero(donors & (target == 0))
-        fit = problem.fit(target, others)
-        gaps[i], weights[i, others] = fit.gap[n_pre:], fit.weights
-        loading[i] = 1 + fit.weights @ fit.weights
-        variance[i] = noise[i] + fit.weights**2 @ noise[others]
+        simplex = problem.fit(target, others).weights
+        missed = features[i] - simplex @ features[others]
+        own = leading_movements(features[others]).completed(simplex, missed)
+        fit = twin(outcomes, n_pre, target, others, own, problem.pre_weights())
+        gaps[i], weights[i, others] = fit.gap[n_pre:], own
+        loading[i] = 1 + own @ own
+        variance[i] = noise[i] + own**2 @ noise[others]
     return Twins(gaps, weights, loading, variance)
 
 
