@@ -23,6 +23,8 @@ from noholdout_synthetic_control.panel import Panel, read_panel
 
 SIZES = (4, 6, 8, 10, 12, 16)
 MIN_PINNED = 3
+DRAWS = 100
+MIN_REGIONS = 4  # one to launch in, three placebos
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class HoldoutPlan:
         error, its degrees of freedom, the smallest effect found with 80% power, and, over the
         fake launches in the history, the error made and the share of intervals that held zero.
     recommended, periods
-        Units to pin, and for how long after the launch, in the smallest design that finds
-        ``effect``, or in the largest tried.
+        Units (or regions) to pin, and for how long after the launch, in the smallest design that
+        finds ``effect``, or in the largest tried.
     effect
         The effect to be found, or ``None``.
     settings
@@ -62,8 +64,10 @@ class HoldoutPlan:
 
     def summary(self) -> str:
         """The table and the recommendation as text of 80 columns."""
+        regions = self.settings["first_region"] is not None
         lines = [
-            "Pinned tenants: what could be found, from fake launches in your own history",
+            f"{'Regions held back' if regions else 'Pinned tenants'}: what could be found, from "
+            "fake launches in your own history",
             "",
             "pinned  periods  std error    df  smallest effect  error made  held zero",
         ]
@@ -89,6 +93,11 @@ class HoldoutPlan:
             f"Pin {len(self.recommended)} for {self.periods} periods{enough}. "
             f"Drawn by lot: {names}."
         )
+        if regions:
+            told = (
+                f"Launch in one region first and hold the others for {self.periods} periods"
+                f"{enough}. Drawn by lot: launch in {self.settings['first_region']}, hold {names}."
+            )
         lines += ["", *textwrap.wrap(explained, 80), "", *textwrap.wrap(told, 80)]
         return "\n".join(lines)
 
@@ -100,10 +109,11 @@ def plan(
     unit: str,
     time: str,
     effect: float | None = None,
-    pinned: Sequence[int] = SIZES,
+    pinned: Sequence[int] | None = None,
     periods: Sequence[int] = (14, 28),
-    draws: int = 100,
+    draws: int | None = None,
     weights: str | None = None,
+    cluster: str | None = None,
     conf_level: float = 0.95,
     missing: Missing = "refuse",
     seed: int = 0,
@@ -116,6 +126,9 @@ def plan(
     power, and the errors made check it. All draws share one history, so that the last two columns
     check it only roughly. Nothing may have been launched in these data.
 
+    With ``cluster`` whole regions are held: the launch comes in one region first, each in turn for
+    the table, and the other regions are its placebos.
+
     Parameters
     ----------
     data, outcome, unit, time, weights, missing
@@ -123,9 +136,11 @@ def plan(
     effect
         The effect to be found, in the outcome's units (0.03 is three points of a share).
     pinned, periods
-        Numbers of units to pin and of periods after the launch to try.
+        Numbers of units to pin (4, 6, 8, 10, 12 and 16) and of periods after the launch to try.
     draws
-        Draws of units a design.
+        Draws of units a design (100).
+    cluster
+        Column of regions, which then are held instead of units; no ``pinned`` and no ``draws``.
 
     Raises
     ------
@@ -136,13 +151,25 @@ def plan(
     check_seed(seed)
     if effect is not None and not effect > 0:
         raise DataError(f"effect is {effect}.", "", "Give the size to be found, above zero.")
+    if cluster is not None and not (pinned is None and draws is None):
+        raise DataError(
+            "cluster was given with pinned or draws.",
+            "Regions are held whole: all but the one that the launch comes to first, each in turn.",
+            "Leave pinned and draws out, or cluster.",
+        )
+    pinned, draws = SIZES if pinned is None else pinned, DRAWS if draws is None else draws
     if draws < 20:
         raise DataError(f"draws is {draws}.", "Fewer than 20 say little.", "Use 100.")
-    panel = _history(data, outcome, unit, time, weights, missing)
+    panel = _history(data, outcome, unit, time, weights, cluster, missing)
     units, length = panel.outcomes.shape
-    sizes = sorted({k for k in pinned if MIN_PINNED <= k <= units // 2})
+    rng = np.random.default_rng(seed)
+    if panel.groups is None:
+        sizes = sorted({k for k in pinned if MIN_PINNED <= k <= units // 2})
+        lots = {k: [np.sort(rng.permutation(units)[:k]) for _ in range(draws)] for k in sizes}
+    else:
+        lots = _regions(panel.groups, str(cluster))
     spans = sorted({p for p in periods if 1 <= p <= length // 3})
-    if not sizes or not spans:
+    if not lots or not spans:
         raise DesignError(
             f"{units} units over {length} periods allow none of the designs asked (pinned "
             f"{list(pinned)}, periods {list(periods)}).",
@@ -150,24 +177,51 @@ def plan(
             "must be three times the time after the launch.",
             "Ask for other numbers, or bring more history.",
         )
-    rng = np.random.default_rng(seed)
-    rows, sets = [], {}
-    for size in sizes:
-        lots = [np.sort(rng.permutation(units)[:size]) for _ in range(draws)]
-        for span in spans:
-            rows.append(_try(panel, lots, span, conf_level))
-        sets[size] = lots[0]
+    rows = [
+        {"pinned": size, **_try(panel, tried, span, conf_level)}
+        for size, tried in lots.items()
+        for span in spans
+    ]
     designs = pd.DataFrame(rows)
     chosen = designs.iloc[-1]
     if effect is not None and (designs["smallest_effect"] <= effect).any():
         chosen = designs[designs["smallest_effect"] <= effect].iloc[0]
-    names = tuple(panel.units[sets[int(chosen["pinned"])]].tolist())
-    settings = {"outcome": outcome, "draws": draws, "seed": seed, "units": units, "history": length}
+    settings = {
+        "outcome": outcome, "draws": draws, "seed": seed, "units": units, "history": length,
+        "first_region": None,
+    }  # fmt: skip
+    if panel.groups is None or panel.group_labels is None:
+        names = tuple(panel.units[lots[int(chosen["pinned"])][0]].tolist())
+    else:
+        labels = panel.group_labels.tolist()
+        settings |= {
+            "draws": len(labels),
+            "first_region": labels.pop(int(rng.integers(len(labels)))),
+        }
+        names = tuple(labels)
     return HoldoutPlan(designs, names, int(chosen["periods"]), effect, settings)
 
 
+def _regions(groups: np.ndarray, cluster: str) -> dict[int, list[np.ndarray]]:
+    """Everyone outside each region, by the number of regions held."""
+    labels = np.unique(groups)
+    if labels.size < MIN_REGIONS:
+        raise DesignError(
+            f"{cluster!r} holds {labels.size} regions.",
+            f"One gets the launch and the others are its placebos: {MIN_REGIONS} are the least.",
+            "Leave cluster out and pin tenants.",
+        )
+    return {labels.size - 1: [np.flatnonzero(groups != label) for label in labels]}
+
+
 def _history(
-    data: Any, outcome: str, unit: str, time: str, weights: str | None, missing: Missing
+    data: Any,
+    outcome: str,
+    unit: str,
+    time: str,
+    weights: str | None,
+    cluster: str | None,
+    missing: Missing,
 ) -> Panel:
     """The panel; the launch is only a place holder, since nothing has been launched."""
     rows = read_rows(data, [unit, time], missing=missing).frame
@@ -180,6 +234,7 @@ def _history(
         treated=[rows[unit].iloc[0]],
         start=last,
         weights=weights,
+        cluster=cluster,
         missing=missing,
         donors_needed=False,
     )
@@ -205,7 +260,6 @@ def _try(panel: Panel, lots: list[np.ndarray], span: int, conf_level: float) -> 
         held += abs(effect) <= critical_value(conf_level, known.df) * known.std_error
     std_error, spread, df = np.array(found).T if found else np.full((3, 1), math.nan)
     return {
-        "pinned": lots[0].size,
         "periods": span,
         "std_error": math.sqrt(float(np.mean(std_error**2))),
         "df": float(np.median(df)),

@@ -199,14 +199,20 @@ def plan_synthetic_control(
         float | None, typer.Option(help="The effect to be found; 0.03 is 3 points of a share.")
     ] = None,
     pinned: Annotated[
-        str, typer.Option(help="Numbers of units to pin, commas between them.")
-    ] = "4,6,8,10,12,16",
+        str | None,
+        typer.Option(help="Numbers of units to pin, commas between them (4,6,8,10,12,16)."),
+    ] = None,
     periods: Annotated[
         str, typer.Option(help="Numbers of periods after the launch, commas between them.")
     ] = "14,28",
-    draws: Annotated[int, typer.Option(help="Draws of units to pin, a design.")] = 100,
+    draws: Annotated[
+        int | None, typer.Option(help="Draws of units to pin, a design (100).")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Column of the tasks or users behind each row.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Column of regions, to hold all but one instead of units.")
     ] = None,
     conf_level: opt.ConfLevel = 0.95,
     missing: opt.MissingRule = "refuse",
@@ -222,10 +228,11 @@ def plan_synthetic_control(
         unit=unit,
         time=time,
         effect=effect,
-        pinned=_whole_numbers(pinned),
+        pinned=None if pinned is None else _whole_numbers(pinned),
         periods=_whole_numbers(periods),
         draws=draws,
         weights=weights,
+        cluster=cluster,
         conf_level=conf_level,
         missing=missing,
         seed=seed,

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import smallest_effect
+from noholdout_synthetic_control import estimate
 from noholdout_synthetic_control.kernels.fits import demeaned_problem
 from noholdout_synthetic_control.kernels.noise import own_noise
-from noholdout_synthetic_control.plan import effect_with_power, plan
+from noholdout_synthetic_control.plan import HoldoutPlan, effect_with_power, plan
 from synthetic_control.worlds import COLUMNS, factor_panel, panel_frame
 from typer.testing import CliRunner
 
@@ -58,6 +59,42 @@ def test_the_standard_error_is_what_fresh_panels_show() -> None:
     # strong factors are matched away, a jackknife with fixed weights is wider than the errors.
     ratio = np.mean(planned) / np.std(errors)
     assert 0.7 < ratio < 1.6
+
+
+def regions_held(seed: int, regions: int = 6, **asked: object) -> HoldoutPlan:
+    outcomes = drifting_panel(seed, 30, 80)
+    region = np.repeat([f"r{k % regions}" for k in range(30)], 80)
+    frame = panel_frame(outcomes).assign(region=region)
+    return plan(frame, **COLUMNS, cluster="region", periods=[20], **asked)
+
+
+def test_a_region_first_and_the_others_held() -> None:
+    """Each region in turn is what ``estimate`` makes of a launch there, 20 periods from the end."""
+    found = regions_held(1)
+    row = found.designs.iloc[0]
+    outcomes = drifting_panel(1, 30, 80)
+    frame = panel_frame(outcomes).assign(region=np.repeat([f"r{k % 6}" for k in range(30)], 80))
+    errors, effects = [], []
+    for k in range(6):
+        treated = [f"u{i:02d}" for i in range(30) if i % 6 == k]
+        one = estimate(frame, **COLUMNS, treated=treated, start=60, cluster="region")
+        errors.append(one.std_error)
+        effects.append(one.estimate)
+    assert (row["pinned"], row["periods"], row["df"]) == (5, 20, 5)
+    assert row["std_error"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+    assert row["rmse"] == pytest.approx(np.sqrt(np.mean(np.square(effects))))
+    assert len(found.recommended) == 5
+    assert found.settings["first_region"] not in found.recommended
+    text = found.summary()
+    assert "Launch in one region first and hold the others for 20 periods" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_regions_leave_nothing_to_draw_and_must_be_four() -> None:
+    with pytest.raises(DataError, match="cluster was given with pinned or draws"):
+        regions_held(1, pinned=[4])
+    with pytest.raises(DesignError, match="'region' holds 3 regions"):
+        regions_held(1, regions=3)
 
 
 def test_command(tmp_path: Path) -> None:
