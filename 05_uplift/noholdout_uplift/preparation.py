@@ -135,16 +135,12 @@ def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
 
         weight, model = copies.astype(float), cells_model(model, options.seed)
     chance, assignment = probability(frame, w, propensity, weight)
-    proportion, ratio = is_proportion(y), {}
+    proportion, ratio = is_proportion(y), dict[str, Any]()
     below = denominators(frame, options.denominator, options.outcome)
     if below is not None:
         parts = linearised(y, below, w, chance, weight, str(options.denominator))
         y, proportion = parts.outcome, False
-        ratio = {
-            "denominator": options.denominator,
-            "ratio_untreated": parts.ratio,
-            "denominator_moved": parts.moved,
-        }
+        ratio = {"denominator": options.denominator, **parts.settings}
     return Prepared(
         frame=frame,
         outcome=y,

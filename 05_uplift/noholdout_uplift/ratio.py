@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from noholdout_shared.errors import DataError
 
+NOTABLE = 0.05  # change of the denominator from which it is said that errors leave it out
+
 
 @dataclass(frozen=True)
 class Linearised:
@@ -26,6 +28,23 @@ class Linearised:
     outcome: np.ndarray
     ratio: float
     moved: float
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """What is said of the ratio.
+
+        With the ratio's own error the untreated's part of an error would grow by up to ``moved``.
+        """
+        told: dict[str, float | str] = {
+            "ratio_untreated": self.ratio,
+            "denominator_moved": self.moved,
+        }
+        if self.moved >= NOTABLE:
+            told["ratio_errors"] = (
+                f"errors take the ratio without treatment as known; since the treatment moves the "
+                f"denominator by {self.moved:.0%}, they may be up to {self.moved:.0%} too small"
+            )
+        return told
 
 
 def linearised(
