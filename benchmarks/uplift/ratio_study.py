@@ -8,7 +8,7 @@ the ratio without treatment; of the headline, the chosen users' mean of it; of `
 all. The estimate takes ``R`` and the mean as known, so coverage should fall as ``moved`` grows. The
 learner stands on least squares.
 
-    python benchmarks/uplift/ratio_study.py --replications 1000 --seed 1
+    python benchmarks/uplift/ratio_study.py --replications 300 --seed 1
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _average(moved: float) -> float:
 def main() -> None:
     """Run the cells and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replications", type=int, default=1000)
+    parser.add_argument("--replications", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default="benchmarks/results/uplift_ratio.csv")
