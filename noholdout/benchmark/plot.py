@@ -30,6 +30,7 @@ COLOUR = {
     "peer": THIRD,
     "yours": "#CC79A7",
 }
+SEVERITY_AXIS = "severity (0: clean; where it is a bias, in standard errors at 50,000 users)"
 LOWEST = 0.6  # coverage below is an arrow at the edge
 MARKER = {"default": "o", "alternative": "s", "naive": "x", "peer": "^", "yours": "D"}
 WORDS = {
@@ -120,7 +121,7 @@ def plot_trap(rows: pd.DataFrame) -> Figure:
     with house_style():
         figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
         _draw_trap(ax, rows)
-        ax.set_xlabel("severity: bias over standard error at 50,000 users (0: clean)")
+        ax.set_xlabel(SEVERITY_AXIS)
         ax.set_ylabel("% of runs")
         ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
@@ -145,10 +146,10 @@ def plot_traps(board: pd.DataFrame) -> Figure:
         )  # fmt: skip
         for ax, (title, users, rows) in zip(panels.flat, found, strict=False):
             _draw_trap(ax, rows)
-            ax.set_title(f"{title}, {users:,} users" if several else title, fontsize=8)
+            ax.set_title(f"{title}, {users:,} users" if several else title, fontsize=7)
         for ax in panels.flat[len(found) :]:
             ax.set_axis_off()
-        figure.supxlabel("severity: bias over standard error at 50,000 users (0: clean)")
+        figure.supxlabel(SEVERITY_AXIS)
         figure.supylabel("% of runs")
         handles, labels = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
