@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from noholdout_shared.checks import Check, structural
 
-from noholdout_propensity.kernels.balance import Bins, effective_size
+from noholdout_propensity.kernels.balance import Bins, effective_size, is_binary
 from noholdout_propensity.kernels.regions import Region, empty_regions
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import Problem
@@ -21,6 +21,7 @@ EFFECTIVE_CAUTION, EFFECTIVE_FAIL = 0.10, 0.02  # effective over actual rows of 
 EFFECTIVE_ROWS_FAIL = 10.0
 LARGEST_CAUTION, LARGEST_FAIL = 0.05, 0.25  # one row's share of its arm's weight
 ONE_ROW_CAUTION, ONE_ROW_FAIL = 0.25, 0.75  # one row's share of the squared influence
+FAR_OUT = 10.0  # standard deviations from the mean
 EMPTY_FAIL = 0.01  # share of the target in a box where the other arm has nobody
 
 OVERLAP = "Every kind of user had a real chance of opting in, and of not."
@@ -66,7 +67,11 @@ def overlap_check(
     few = min(effective) < EFFECTIVE_ROWS_FAIL
     one = 0.0
     if fit.influence is not None and problem.copies is None:
-        one = float(np.abs(fit.influence).max() ** 2 / (fit.influence @ fit.influence))
+        row = int(np.abs(fit.influence).argmax())
+        share = float(fit.influence[row] ** 2 / (fit.influence @ fit.influence))
+        # Of ordinary rows it would pick out the runs with a large standard error, and leave as
+        # sound those whose error is too small.
+        one = share if share > ONE_ROW_CAUTION and stands_out(problem, row) else 0.0
     # No mean of the outcome lies outside its range; a model's prediction can.
     beyond = problem.denominator is None and abs(fit.estimate) > float(np.ptp(problem.outcome))
     if (
@@ -105,6 +110,15 @@ def overlap_check(
             " The effect is larger than the outcome's whole range: the models run beyond the data."
         )
     return structural("overlap", OVERLAP, status, least, found)  # type: ignore[arg-type]
+
+
+def stands_out(problem: Problem, row: int) -> bool:
+    """Whether a row lies far from the mean of the outcome or of some covariate."""
+    for column in (problem.outcome, *problem.balance_values):
+        apart = abs(float(column[row]) - float(column.mean()))
+        if apart > FAR_OUT * float(column.std()) and not is_binary(column):
+            return True
+    return False
 
 
 def outside_support(
