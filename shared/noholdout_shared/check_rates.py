@@ -119,11 +119,11 @@ def _share(row: dict[str, Any]) -> float:
 
 
 def _together(traps: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """All traps as one: each at its own largest severity, then at each lower one it has."""
-    worst = [trap[0] for trap in traps]
-    lower = [row for trap in traps for row in trap[1:]]
-    steps = sorted({row["severity"] for row in lower}, reverse=True)
-    groups = [worst, *([row for row in lower if row["severity"] == step] for step in steps)]
+    """All traps as one: each at its own largest severity, then at those lower ones all have."""
+    shared = set.intersection(*({row["severity"] for row in trap[1:]} for trap in traps))
+    groups = [[trap[0] for trap in traps]]
+    for step in sorted(shared, reverse=True):
+        groups.append([row for trap in traps for row in trap if row["severity"] == step])
     return [
         {
             "severity": max(row["severity"] for row in group),

@@ -25,7 +25,7 @@ from noholdout_synthetic_control.estimators.common import (
 from noholdout_synthetic_control.estimators.fake_launches import fake_launches
 from noholdout_synthetic_control.estimators.options import settled_options
 from noholdout_synthetic_control.estimators.stack import Stack, builders, design_of, stacked
-from noholdout_synthetic_control.estimators.tables import align, staggered_tables
+from noholdout_synthetic_control.estimators.tables import Aligned, align, staggered_tables
 from noholdout_synthetic_control.inference import leave_one_out, rank_p, rmspe_ratio
 from noholdout_synthetic_control.panel import read_cohorts
 from noholdout_synthetic_control.result import SyntheticControlEstimate
@@ -138,10 +138,7 @@ def _assemble(
     tables = staggered_tables(stack, foil, design, found, dropped, estimator, aligned)
     tables |= controls_table(controls, overall.level)
     tables |= fake_launches(stack, builds, blocks, design, options)
-    ratio = float(rmspe_ratio(aligned.gap, aligned.before))
-    ratios = rmspe_ratio(aligned.placebo_gaps, aligned.before)
-    placebo_effects = tables["placebos"]["gap"].to_numpy()
-    smallest = 1 / (1 + len(ratios))
+    placebos = _placebo_p(aligned, effect, tables["placebos"]["gap"].to_numpy())
     first = panels[0]
     treated_cells = sum(int(p.treated.sum()) * (p.times.size - p.n_pre) for p in panels)
     units = sum(int(p.treated.sum()) for p in panels)
@@ -160,7 +157,7 @@ def _assemble(
         p_value=p_value,
         inference=found.label
         + allowed(found, [a.signs for a in stack.analyses], first.proportion)
-        + resolution(smallest, level),
+        + resolution(placebos["smallest_placebo_p"], level),
         outcome=outcome,
         n_obs=n_obs,
         n_treated=treated_cells,
@@ -180,10 +177,7 @@ def _assemble(
             "pre_periods": aligned.before,
             "post_periods": first.times.size - max(stack.starts()),
             "allowance": found.allowance,
-            "rmspe_ratio": ratio,
-            "placebo_p_gap": rank_p(abs(effect), np.abs(placebo_effects)),
-            "placebo_p_rmspe": rank_p(ratio, ratios),
-            "smallest_placebo_p": smallest,
+            **placebos,
         },
         checks=staggered_checks(evidences, stack.shares, overall),
         tables=tables,
@@ -191,3 +185,15 @@ def _assemble(
         proportion=first.proportion,
         margin=options["margin"],
     )
+
+
+def _placebo_p(aligned: Aligned, effect: float, placebo_effects: np.ndarray) -> dict[str, float]:
+    """Ranks of the averaged effect, and of its misfit before against after, among placebos'."""
+    ratio = float(rmspe_ratio(aligned.gap, aligned.before))
+    ratios = rmspe_ratio(aligned.placebo_gaps, aligned.before)
+    return {
+        "rmspe_ratio": ratio,
+        "placebo_p_gap": rank_p(abs(effect), np.abs(placebo_effects)),
+        "placebo_p_rmspe": rank_p(ratio, ratios),
+        "smallest_placebo_p": 1 / (1 + len(ratios)),
+    }
