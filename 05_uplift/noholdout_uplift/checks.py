@@ -15,6 +15,7 @@ from noholdout_uplift.inference import group_effects
 from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.kernels.logit import fit_logit, score_test
 from noholdout_uplift.own_score import OwnScore, observed_top_effect
+from noholdout_uplift.ratio import denominator_check
 
 if TYPE_CHECKING:
     from noholdout_uplift.options import Options
@@ -47,6 +48,8 @@ def all_checks(
         if ready.own is None
         else own_held_out_scores(ready.own, effect, proportion, options)
     )
+    moved = ready.settings.get("denominator_moved")
+    ratio = () if moved is None else (denominator_check(moved),)
     return (
         *found,
         overlap(ranked.judges.propensity, ready.copies),
@@ -60,6 +63,7 @@ def all_checks(
             proportion,
             "The learner claims" if ready.own is None else "Read as an effect, the score claims",
         ),
+        *ratio,
         no_interference(effect, proportion, options.treatment),
     )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from noholdout_shared.checks import Check, structural
 from noholdout_shared.errors import DataError
 
-NOTABLE = 0.05  # change of the denominator from which it is said that errors leave it out
+NOTABLE = 0.05  # growth of the denominator from which intervals cover less than they say
+FIXED = "The treatment leaves the denominator as it is, or lowers it."
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,24 @@ class Linearised:
     moved: float
 
     @property
-    def settings(self) -> dict[str, float | str]:
-        """What is said of the ratio.
+    def settings(self) -> dict[str, float]:
+        """What is said of the ratio."""
+        return {"ratio_untreated": self.ratio, "denominator_moved": self.moved}
 
-        With the ratio's own error the untreated's part of an error would grow by up to ``moved``.
-        """
-        told: dict[str, float | str] = {
-            "ratio_untreated": self.ratio,
-            "denominator_moved": self.moved,
-        }
-        if self.moved >= NOTABLE:
-            told["ratio_errors"] = (
-                f"errors take the ratio without treatment as known; since the treatment moves the "
-                f"denominator by {self.moved:.0%}, they may be up to {self.moved:.0%} too small"
-            )
-        return told
+
+def denominator_check(moved: float) -> Check:
+    """Errors take the untreated ratio as known, which is exact while the denominator stays.
+
+    With the ratio's own error the untreated's part of an error would grow by up to ``moved``.
+    """
+    if moved < NOTABLE:
+        message = f"The treatment moves the denominator's mean by {moved:+.1%}."
+        return structural("ratio_denominator", FIXED, "pass", moved, message)
+    message = (
+        f"The treatment raises the denominator's mean by {moved:.0%}. Errors take the ratio "
+        f"without treatment as known, and may then be up to {moved:.0%} too small."
+    )
+    return structural("ratio_denominator", FIXED, "caution", moved, message)
 
 
 def linearised(

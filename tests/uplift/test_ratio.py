@@ -69,7 +69,7 @@ def test_over_a_constant_it_is_the_plain_outcome_in_its_unit(each: int) -> None:
     value = plain.tables["policy"]["value"] / each
     np.testing.assert_allclose(ratio.tables["policy"]["value"], value, rtol=1e-9)
     assert ratio.settings["denominator_moved"] == pytest.approx(0)
-    assert "ratio_errors" not in ratio.settings
+    assert {check.name: check.status for check in ratio.checks}["ratio_denominator"] == "pass"
 
 
 def test_answer_is_about_the_ratio_of_all_users() -> None:
@@ -81,7 +81,9 @@ def test_answer_is_about_the_ratio_of_all_users() -> None:
     told = found.settings
     assert told["ratio_untreated"] == pytest.approx(ratio[0], rel=1e-12)
     assert told["denominator_moved"] == pytest.approx(means[1] / means[0] - 1, rel=1e-12)
-    assert f"up to {told['denominator_moved']:.0%} too small" in told["ratio_errors"]
+    check = next(check for check in found.checks if check.name == "ratio_denominator")
+    assert check.status == "caution" and found.verdict == "caution"
+    assert f"up to {told['denominator_moved']:.0%} too small" in check.message
     ate = found.tables["metrics"].set_index("name").loc["ate"]
     expected = (ratio[1] - ratio[0]) * means[1] / means[0]
     # Four fifths of the users answer, the first fold trains; R1 - R0 alone is 5 errors away.
