@@ -21,6 +21,7 @@ from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, Rows, is_proportion, read_rows, settle_missing
 from noholdout_shared.input import outcome as outcome_of_rows
+from noholdout_shared.missing_codes import CODES, Suspect, missing_code
 from noholdout_shared.plain import plain_objects
 
 # Smaller tables are read whole: their rows fit anywhere, and messages can name one.
@@ -217,6 +218,8 @@ def _summed(
         _refuse_infinite(column, int(row["infinite"]), column == weights)
     if weights is not None:
         _refuse_negative(int(whole[weights]["negative"]), weights)
+    for i, column in enumerate(values):
+        _refuse_missing_codes(table, i, column, whole[column])
     odd = any(row["missing"] > 0 for row in whole.values())
     centres = [_centre(whole[column]) for column in values]
     sums = collected(_sums(table, len(by), centres, weights is not None, columns if odd else ()))
@@ -359,3 +362,26 @@ def _refuse_negative(negative: int, weights: str) -> None:
             "A sampling weight counts how many rows a row stands for.",
             "Use weights of zero or more.",
         )
+
+
+def _refuse_missing_codes(table: nw.LazyFrame[Any], i: int, column: str, whole: pd.Series) -> None:
+    """As :func:`noholdout_shared.missing_codes.refuse_missing_codes`; one more query if need be."""
+    one, none = nw.lit(1), nw.lit(0)
+    value = nw.col(f"{PREFIX}v{i}")
+    for code in {float(whole["low"]), float(whole["high"])} & CODES:
+        other = nw.when(value.is_finite() & ~value.is_in(sorted(CODES))).then(value)
+        flags = table.select(
+            nw.when(value == code).then(one).otherwise(none).alias("n_code"),
+            nw.when(value == -code).then(one).otherwise(none).alias("n_mirrored"),
+            nw.when(value.is_null()).then(none).otherwise(one).alias("n_rows"),
+            other.alias("other"),
+        )
+        found = flags.select(
+            *(nw.col(name).sum() for name in ("n_code", "n_mirrored", "n_rows")),
+            nw.col("other").min().alias("low"),
+            nw.col("other").max().alias("high"),
+        )
+        row = collected(found).astype(float).iloc[0]
+        suspect = Suspect(code, int(row["n_code"]), row["low"], row["high"], int(row["n_mirrored"]))
+        if suspect.stands_for_missing:
+            raise missing_code(suspect, f"{int(row['n_rows']):,} rows", column, "Outcome")
