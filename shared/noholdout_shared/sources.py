@@ -16,7 +16,10 @@ import pandas as pd
 
 from noholdout_shared.errors import DataError
 
-CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt")
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+CSV_ENDINGS = tuple(
+    f"{text}{packed}" for text in (".csv", ".tsv", ".txt") for packed in ("", *COMPRESSED)
+)
 PARQUET_ENDINGS = (".parquet", ".pq")
 DUCKDB_ENDINGS = (".duckdb", ".ddb")
 SECRET = r"(?i)([?&][\w.-]*(?:password|passwd|pwd|passphrase|token|secret|key)=)[^&#\s'\"]*"
@@ -70,7 +73,7 @@ def opened(location: str | os.PathLike[str]) -> AbstractContextManager[Any]:
     if "://" in text:
         return _table(text)
     path, _, table = text.partition("#")
-    if path.endswith(DUCKDB_ENDINGS):
+    if _ends(path, DUCKDB_ENDINGS):
         return _duckdb_table(path, table)
     return _relation(_files_in(text))
 
@@ -127,12 +130,11 @@ def _relation(path: str) -> Iterator[Any]:
     # goes to the temporary folder, not to the working one.
     with duckdb.connect(config={"temp_directory": _spill_folder()}) as connection:
         try:
-            if path.endswith(PARQUET_ENDINGS):
+            if _ends(path, PARQUET_ENDINGS):
                 # Below ** a folder such as region=eu holds a column of the table.
                 yield connection.read_parquet(path, hive_partitioning="**" in path)
             else:
-                # Types are decided by all rows: a sample of them misses a late text value.
-                yield _told_apart(connection.read_csv(path, sample_size=-1), path, connection)
+                yield _read_csv(path, connection)
         except duckdb.Error as error:
             text = " ".join(str(error).split())
             if "not utf-8 encoded" in text.lower():
@@ -148,15 +150,25 @@ def _relation(path: str) -> Iterator[Any]:
             ) from error
 
 
-def _told_apart(relation: Any, path: str, connection: Any) -> Any:
+def _ends(path: str | Path, endings: tuple[str, ...]) -> bool:
+    """Whether the path has one of the endings, in whatever case: spreadsheets write ``.CSV``."""
+    return str(path).lower().endswith(endings)
+
+
+def _read_csv(path: str, connection: Any) -> Any:
     """The relation; of columns that share a name each gets a number, so that none is meant by it.
 
     DuckDB calls the second ``y`` of a header ``y_1``, and ``y`` would be the first in silence.
     """
+    # It knows compression by endings in small letters only.
+    packed = COMPRESSED.get(Path(path).suffix.lower(), "auto")
+    # Types are decided by all rows: a sample of them misses a late text value.
+    relation = connection.read_csv(path, sample_size=-1, compression=packed)
     names = list(relation.columns)
     if not any(re.fullmatch(r"_\d+", n.removeprefix(m)) for n in names for m in names if m != n):
         return relation
-    written = connection.read_csv(path, header=False, all_varchar=True).limit(1).fetchone()
+    lines = connection.read_csv(path, header=False, all_varchar=True, compression=packed)
+    written = lines.limit(1).fetchone()
     if written is None or len(written) != len(names) or len(set(written)) == len(names):
         return relation
     seen: dict[str, int] = {}
@@ -216,7 +228,7 @@ def _require_files(path: str) -> None:
                 "",
                 "Name a file, a folder of Parquet files, or a glob such as folder/*.csv.",
             )
-        if not str(file).endswith(CSV_ENDINGS + PARQUET_ENDINGS + DUCKDB_ENDINGS):
+        if not _ends(file, CSV_ENDINGS + PARQUET_ENDINGS + DUCKDB_ENDINGS):
             raise DataError(
                 f"{str(file)!r} has an ending that isn't known.",
                 "",

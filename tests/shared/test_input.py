@@ -5,6 +5,7 @@ import decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
@@ -63,6 +64,22 @@ def test_every_source_gives_the_same_columns(kind: str, tmp_path: Path) -> None:
     assert numeric(read, "größe in m", "Covariate").tolist() == [1.5, 2.5, 3.5, 4.5]
     assert binary(read, "flag").tolist() == [1, 0, 1, 0]
     assert pd.to_datetime(read["on"]).dt.day.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "name", ["A.CSV", "a.Csv.Gz", "a.TSV", "a.tsv.gz", "A.TSV.GZ", "a.csv.ZST", "a.Parquet", "A.PQ"]
+)
+def test_endings_are_known_in_any_case(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    rows = duckdb.from_df(FRAME.assign(y_1=FRAME["y"]))
+    if name.lower().endswith(("parquet", "pq")):
+        rows.write_parquet(str(path))
+    else:
+        packed = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix.lower(), "none")
+        sep = "\t" if "tsv" in name.lower() else ","
+        rows.write_csv(str(path), sep=sep, compression=packed)
+    for place in (path, tmp_path / f"*{path.suffix}"):
+        assert read_rows(place, [*COLUMNS, "y_1"]).frame["y"].tolist() == FRAME["y"].tolist()
 
 
 def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path) -> None:
