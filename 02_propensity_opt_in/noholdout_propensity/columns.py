@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.design_matrix import category_levels, independent_columns
+from noholdout_shared.design_matrix import Moments, category_levels, independent_columns, moments
 from noholdout_shared.input import codes, numeric
 
 from noholdout_propensity.kernels.designs import Columns, Design, StandardisedDesign, stored
@@ -40,13 +40,19 @@ class Covariates:
         """A constant and the independent columns at mean 0 and variance 1; names and settings."""
         places = [j for j in range(len(self.columns)) if j not in self.first_levels]
         chosen = Columns(tuple(self.columns[j] for j in places))
-        kept = independent_columns(chosen) if places else []
+        known = moments(chosen) if places else Moments(np.empty(0), np.empty((0, 0)))
+        kept = independent_columns(chosen, known=known) if places else []
         names = [self.names[j] for j in places]
         settings = {
             "indicators": list(self.indicators),
             "dropped_collinear": [names[j] for j in range(len(names)) if j not in set(kept)],
         }
-        design = StandardisedDesign.of(tuple(chosen.columns[j] for j in kept), self.rows)
+        design = StandardisedDesign(
+            self.rows,
+            tuple(chosen.columns[j] for j in kept),
+            tuple(known.mean[kept].tolist()),
+            tuple(np.sqrt(np.diag(known.gram)[kept] / self.rows).tolist()),
+        )
         return stored(design), tuple(names[j] for j in kept), settings
 
 

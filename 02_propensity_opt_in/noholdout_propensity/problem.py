@@ -303,7 +303,7 @@ def prepare(options: Options) -> Problem:
         strata=joined(frame, options.exact),
         denominator=below,
         proportion=proportion if below is None else bool((y >= 0).all() and (y <= below).all()),
-        frame=frame[list(dict.fromkeys(later))].copy(),
+        frame=pd.DataFrame({name: frame[name] for name in later}, index=frame.index),
         copies=copies,
         settings={**rows.settings, **said, "covariates": covariates},
     )

@@ -112,12 +112,16 @@ def _columns_of(frame: pd.DataFrame, covariate: str) -> tuple[np.ndarray, list[s
     return numeric(frame, covariate, "Covariate")[:, None], []
 
 
-def independent_columns(values: RowBlocks, tolerance: float = 1e-9) -> list[int]:
-    """The columns to keep so that they and a constant are linearly independent.
+@dataclass(frozen=True)
+class Moments:
+    """Means ``(k,)`` and centred products ``(k, k)`` of columns."""
 
-    Earlier columns win. Shape of ``values`` is ``(n, k)``; columns are centred and scaled first,
-    so the tolerance has no unit. Rows are taken in blocks: nothing of the data's size is stored.
-    """
+    mean: np.ndarray
+    gram: np.ndarray
+
+
+def moments(values: RowBlocks) -> Moments:
+    """Of the columns of ``values``, shape ``(n, k)``, block by block: nothing large is stored."""
     n, k = values.shape
     if n <= BLOCK:
         values = values[:]
@@ -127,6 +131,20 @@ def independent_columns(values: RowBlocks, tolerance: float = 1e-9) -> list[int]
     for rows in blocks:
         centred = values[rows] - mean
         gram += centred.T @ centred
+    return Moments(mean, gram)
+
+
+def independent_columns(
+    values: RowBlocks, tolerance: float = 1e-9, known: Moments | None = None
+) -> list[int]:
+    """The columns to keep so that they and a constant are linearly independent.
+
+    Earlier columns win. Shape of ``values`` is ``(n, k)``; columns are centred and scaled first,
+    so the tolerance has no unit. ``known``: their moments, where they are known.
+    """
+    n = values.shape[0]
+    known = known or moments(values)
+    mean, gram = known.mean, known.gram
     squares = np.diag(gram)
     norms = np.sqrt(squares)
     scale = np.sqrt(squares + n * mean**2)
@@ -137,7 +155,7 @@ def independent_columns(values: RowBlocks, tolerance: float = 1e-9) -> list[int]
         return varying.tolist()
     # R keeps every angle between the columns and has only k rows.
     r = np.empty((0, varying.size))
-    for rows in blocks:
+    for rows in (slice(start, start + BLOCK) for start in range(0, n, BLOCK)):
         scaled = (values[rows][:, varying] - mean[varying]) / norms[varying]
         r = qr(np.vstack([r, scaled]), mode="r", pivoting=False)[0][: varying.size]
     kept: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
+from noholdout_shared.missing_codes import refuse_missing_codes
 from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, read_location, require_columns
 
@@ -106,8 +107,8 @@ def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
                 "Rename or drop one of them.",
             )
         require_columns(wanted, list(data.columns))
-        # A new frame already; its values are only ever read.
-        return data[wanted].reset_index(drop=True)
+        # The user's own values, which are only ever read.
+        return pd.DataFrame({name: data[name].array for name in wanted}, copy=False)
     if hasattr(data, "to_pandas") and type(data).__module__.startswith("ibis."):
         require_columns(wanted, list(data.columns))
         return data.select(wanted).to_pandas()
@@ -151,14 +152,16 @@ def settle_missing(
     """
     zones = settle_types(frame)
     said = {"time_zones": zones} if zones else {}
-    for column in frame.columns:
-        values = frame[column]
-        if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+    for column, kind in frame.dtypes.items():
+        if isinstance(kind, pd.StringDtype) or kind == np.dtype(object):
+            values = frame[column]
             blanks = [v for v in _distinct(values) if isinstance(v, str) and not v.strip()]
             if blanks:
                 frame[column] = values.mask(values.isin(blanks))
-    absent = frame.drop(columns=list(may_be_empty)).isna()
-    rows_hit = absent.any(axis=1).to_numpy()
+    absent = (frame.drop(columns=list(may_be_empty)) if may_be_empty else frame).isna()
+    rows_hit = np.zeros(len(frame), dtype=bool)
+    if absent.to_numpy().any():
+        rows_hit = absent.any(axis=1).to_numpy()
     n_rows = len(frame) if copies is None else int(copies.sum())
     if not rows_hit.any():
         return Rows(frame, {"rows_read": n_rows, "rows_dropped_missing": 0} | said), ~rows_hit
@@ -227,6 +230,15 @@ def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
         array = values.astype(float).to_numpy()
     else:
         array = _numbers_in_text(values, column, role)
+    if array.size:
+        low, high = array.min(), array.max()
+        if not (low >= -HUGE and high <= HUGE):
+            _refuse_unbounded(array, column, role)
+        refuse_missing_codes(array, low, high, column, role)
+    return array
+
+
+def _refuse_unbounded(array: np.ndarray, column: str, role: str) -> NoReturn:
     infinite = ~np.isfinite(array)
     if infinite.any():
         raise DataError(
@@ -236,14 +248,12 @@ def numeric(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
             "Find out where they come from, and fix or remove those rows.",
         )
     huge = np.abs(array) > HUGE
-    if huge.any():
-        raise DataError(
-            f"{role} column {column!r} holds {int(huge.sum()):,} values beyond {HUGE:g} (the first "
-            f"in row {int(np.flatnonzero(huge)[0]) + 1}).",
-            "Their squares don't fit into a number, and they are likely to be codes for missing.",
-            "Remove those rows, or write the column in another unit.",
-        )
-    return array
+    raise DataError(
+        f"{role} column {column!r} holds {int(huge.sum()):,} values beyond {HUGE:g} (the first "
+        f"in row {int(np.flatnonzero(huge)[0]) + 1}).",
+        "Their squares don't fit into a number, and they are likely to be codes for missing.",
+        "Remove those rows, or write the column in another unit.",
+    )
 
 
 def _numbers_in_text(values: pd.Series, column: str, role: str) -> np.ndarray:
@@ -270,15 +280,18 @@ def _numbers_in_text(values: pd.Series, column: str, role: str) -> np.ndarray:
 def outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
     """The outcome as floats, shape ``(n,)``; a constant outcome is refused."""
     values = numeric(frame, column, "Outcome")
-    if values.size > 1 and np.ptp(values) == 0:
+    if values.size < 2:
+        return values
+    low, high = values.min(), values.max()
+    if low == high:
         raise DataError(
-            f"Outcome column {column!r} is {values[0]:g} in all {values.size:,} rows.",
+            f"Outcome column {column!r} is {low:g} in all {values.size:,} rows.",
             "An outcome that never varies holds no information about an effect.",
             "Check that the right column was named and that it was logged.",
         )
-    if values.size > 1 and np.ptp(values) < RESOLUTION * np.abs(values).max():
+    if high - low < RESOLUTION * max(abs(low), abs(high)):
         raise DataError(
-            f"Outcome column {column!r} varies by {np.ptp(values):.3g} around {values[0]:.6g}: in "
+            f"Outcome column {column!r} varies by {high - low:.3g} around {values[0]:.6g}: in "
             "its 11th digit or later.",
             "Computers keep about 16 digits, so little of that variation would survive.",
             "Subtract a constant from the column first; effects stay the same.",
@@ -319,13 +332,14 @@ def binary(frame: pd.DataFrame, column: str, role: str = "Treatment") -> np.ndar
     DataError
         Any other value, or only one of the two: no treated or no control rows.
     """
-    text = any(isinstance(value, str) for value in frame[column].unique())
-    values = np.asarray(frame[column].astype(object)) if text else numeric(frame, column, role)
-    if text:
+    given = frame[column]
+    plain = pd.api.types.is_bool_dtype(given) or pd.api.types.is_numeric_dtype(given)
+    if not plain and any(isinstance(value, str) for value in given.unique()):
+        values = np.asarray(given.astype(object))
         parsed = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float)
-        valid = np.isin(parsed, (0.0, 1.0))
     else:
-        parsed, valid = values, np.isin(values, (0.0, 1.0))
+        parsed = values = numeric(frame, column, role)
+    valid = (parsed == 0) | (parsed == 1)
     if not valid.all():
         seen = pd.Series(values).drop_duplicates().head(5).tolist()
         raise DataError(

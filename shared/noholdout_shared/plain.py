@@ -22,9 +22,11 @@ def settle_types(frame: pd.DataFrame) -> dict[str, str]:
     By column, what a zoned time was read as; empty without any.
     """
     zones: dict[str, str] = {}
-    for name in frame.columns:
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, np.dtype) and kind != np.dtype(object):
+            continue
         values = frame[name]
-        if isinstance(values.dtype, pd.ArrowDtype):
+        if isinstance(kind, pd.ArrowDtype):
             values = _from_arrow(values)
             frame[name] = values
         if isinstance(values.dtype, pd.DatetimeTZDtype):

@@ -112,17 +112,6 @@ class StandardisedDesign(BlockDesign):
     centre: tuple[float, ...]
     scale: tuple[float, ...]
 
-    @classmethod
-    def of(cls, columns: tuple[np.ndarray, ...], rows: int) -> StandardisedDesign:
-        """With the columns' own means and spreads."""
-        spreads = (float(column.std()) for column in columns)
-        return cls(
-            rows,
-            columns,
-            tuple(float(column.mean()) for column in columns),
-            tuple(spread if spread > 0 else 1.0 for spread in spreads),
-        )
-
     @property
     def shape(self) -> tuple[int, int]:
         return self.rows, len(self.columns) + 1
