@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
@@ -9,6 +11,11 @@ from noholdout_shared.input import codes
 
 FEW = 10_000  # numbers within such a range are counted, not hashed
 ROUNDING = 1e-9  # of the periods' spacing: nearer numbers differ by rounding alone
+MONTH = (
+    r"(?i)(?<![a-z])(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?"
+    r"|sept?(ember)?|oct(ober)?|nov(ember)?|dec(ember)?)(?![a-z])"
+)
+YEARS = range(1900, 2100)
 CODE = np.int32  # of periods and launches; a product of two stays within it below FEW
 
 
@@ -50,6 +57,8 @@ def period_codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarr
         coded, labels = codes(frame, column)
         if labels.dtype.kind == "f":
             _refuse_unordered(frame[column].to_numpy(), labels, column)
+        elif all(isinstance(label, str) for label in labels):
+            _refuse_untimely([str(label) for label in labels], column)
         return (coded.astype(CODE) if len(labels) < FEW else coded), labels
     return found
 
@@ -74,6 +83,25 @@ def _refuse_unordered(values: np.ndarray, labels: np.ndarray, column: str) -> No
             f"{other!r}).",
             "They would count as two periods.",
             "Round the column, or number the periods 0, 1, 2, ...",
+        )
+
+
+def _refuse_untimely(labels: list[str], column: str) -> None:
+    """Text is put in the alphabet's order: refuse labels whose own order is another."""
+    numbers = [[int(digits) for digits in re.findall(r"\d+", label)] for label in labels]
+    alike = len({re.sub(r"\d+", "0", label) for label in labels}) == 1
+    problem = ""
+    if alike and (late := next((i for i, n in enumerate(numbers[1:], 1) if n < numbers[i - 1]), 0)):
+        problem = f"{labels[late - 1]!r} would come before {labels[late]!r}"
+    elif alike and all(len(n) > 1 and n[-1] in YEARS and n[0] not in YEARS for n in numbers):
+        problem = f"{labels[0]!r} has its year last"
+    elif len(labels) > 1 and all(re.search(MONTH, label) for label in labels):
+        problem = f"{labels[0]!r} would come first"
+    if problem:
+        raise DataError(
+            f"Time column {column!r} holds text, which is put in the alphabet's order: {problem}.",
+            "Periods out of order make an effect of nothing.",
+            "Write dates as 2025-03-31 and weeks as w02, or number the periods.",
         )
 
 

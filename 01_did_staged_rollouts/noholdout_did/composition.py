@@ -28,28 +28,34 @@ def composition_check(
     value = np.array([v for v, _ in found])
     psi = np.column_stack([p for _, p in found])
     dense, shifts = row_parameters(rollout, plain, value, psi)
-    test = joint_test(dense, shifts, errors)
+    name, assumption = "composition", "The launch didn't change who is in the data."
+    todo = (
+        "Other people are compared after the launch than before: adjust with --covariates, or "
+        "keep to users who were there before."
+    )
+    se, _ = std_errors(dense, shifts, errors)
+    moving = np.flatnonzero(~np.isnan(se))
+    if moving.size == 0:  # such as columns that each unit of a complete panel keeps
+        still = f"None of the {len(value)} watched columns moved at all."
+        return HypothesisCheck(name, assumption, 0.0, 1.0, 0.0, still, todo)
+    test = joint_test(dense, shifts.take(moving), errors)
     if np.isnan(test.p_value):
         return None
     bias = float(value @ _slopes(rollout, watched))
-    se, _ = std_errors(dense, shifts, errors)
     worst = int(np.nanargmax(np.abs(value / se)))
-    name = rollout.composition_names[worst]
+    column = rollout.composition_names[worst]
     return HypothesisCheck(
-        name="composition",
-        assumption="The launch didn't change who is in the data.",
+        name=name,
+        assumption=assumption,
         statistic=test.statistic,
         p_value=test.p_value,
         bias=bias,
         found=(
-            f"With the launch, the mean of {name} moved by {value[worst]:+.3g} "
+            f"With the launch, the mean of {column} moved by {value[worst]:+.3g} "
             f"({p_text(test.p_value)} for all {len(value)} watched columns); that shift alone "
             f"would bias the estimate by {effect_text(bias, rollout.proportion)}."
         ),
-        todo=(
-            "Other people are compared after the launch than before: adjust with --covariates, or "
-            "keep to users who were there before."
-        ),
+        todo=todo,
     )
 
 

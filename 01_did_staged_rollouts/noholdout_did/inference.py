@@ -88,7 +88,8 @@ def std_errors(data: Moments, parameters: Linear, errors: Errors) -> tuple[np.nd
     if errors.corrected:
         sizes = np.maximum(part_sizes(data) - 1, 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            welch = variance**2 / (parts**2 / sizes[:, None]).sum(axis=0)
+            shares = parts / variance  # squares of variances overflow where outcomes are large
+            welch = 1 / (shares**2 / sizes[:, None]).sum(axis=0)
         df = np.clip(np.nan_to_num(welch, nan=1.0), 1.0, df)
     return se, df
 

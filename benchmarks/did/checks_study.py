@@ -1,6 +1,6 @@
 """How often the default answer is called sound, and how often it is then wrong.
 
-    python benchmarks/did/checks_study.py --replications 100 --seed 1
+    python benchmarks/did/checks_study.py --replications 400 --seed 1
 
 On the synthetic product (50,000 users, five-week periods, errors by workspace) with one assumption
 broken by so many standard errors. ``holm`` columns judge the same tests by Holm's adjustment, which
@@ -67,7 +67,7 @@ def one(work: tuple[str, float, int]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replications", type=int, default=100)
+    parser.add_argument("--replications", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cells", type=int, default=len(CELLS), help="the first so many")
     parser.add_argument("--jobs", type=int, default=1)

@@ -110,3 +110,48 @@ def test_a_far_date_is_never_treated() -> None:
     found = estimate(dated.assign(g=launch.fillna(never)), **ARGS)
     assert found.settings["units_never_after_last_period"] > 0
     assert found.estimate == pytest.approx(estimate(DATA, **ARGS).estimate, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "problem"),
+    [
+        ("{}", "'10' would come before '2'"),
+        ("2025-W{}", "'2025-W10' would come before '2025-W2'"),
+        ("{:02d}/2025", "'01/2025' has its year last"),
+        ("15.{:02d}.2025", "'15.01.2025' has its year last"),
+    ],
+)
+def test_text_periods_out_of_order_are_refused(spelled: str, problem: str) -> None:
+    data = panel(12, periods=10)
+    text = data.assign(t=data["t"].map(spelled.format))
+    refuse(DataError, f"Time column 't' holds text.*{problem}", text)
+    months = pd.date_range("2025-01-01", periods=10, freq="MS").strftime("%b").tolist()
+    named = data["t"].map(lambda t: months[t - 1])
+    refuse(DataError, "'Apr' would come first", data.assign(t=named))
+
+
+def test_text_periods_in_order_are_those_they_spell() -> None:
+    data = panel(12, periods=10)
+    plain = estimate(data, **ARGS)
+    for spelled in ("w{:02d}", "2025-{:02d}", "2025-{:02d}-01", "mark{:02d}"):
+        launch = data["g"].map(lambda g, s=spelled: s.format(int(g)), na_action="ignore")
+        found = estimate(data.assign(t=data["t"].map(spelled.format), g=launch), **ARGS)
+        assert (found.estimate, found.std_error) == (plain.estimate, plain.std_error)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e90])
+def test_the_outcomes_unit_does_not_matter(scale: float) -> None:
+    plain = estimate(DATA, **ARGS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = estimate(DATA.assign(y=DATA["y"] * scale), **ARGS)
+    assert found.df == pytest.approx(plain.df, rel=1e-9)
+    assert found.conf_high == pytest.approx(scale * plain.conf_high, rel=1e-9)
+
+
+def test_a_watched_column_that_units_keep_does_not_move() -> None:
+    """Its shift is what rounding leaves of zero, which no test may be made of."""
+    kept = np.random.default_rng(0).normal(size=DATA["unit"].max() + 1)[DATA["unit"]]
+    check = estimate(DATA.assign(x=kept), **ARGS, composition=["x"]).check("composition")
+    assert check.status == "pass" and check.p_value == 1
+    assert "None of the 1 watched columns moved" in check.message
