@@ -68,15 +68,16 @@ def covariate_columns(frame: pd.DataFrame, covariates: Sequence[str]) -> Covaria
     names: list[str] = []
     first: list[int] = []
     indicators: list[str] = []
+    numbers = {name for name, kind in frame.dtypes.items() if kind.kind in "iuf"}
     for covariate in covariates:
-        found = category_levels(frame, covariate)
+        found = None if covariate in numbers else category_levels(frame, covariate)
         if found is not None:
             coded, labels = found
             first.append(len(columns))
             columns.extend((coded == level).astype(float) for level in range(len(labels)))
             names.extend(f"{covariate}={label}" for label in labels)
             indicators.append(covariate)
-        elif pd.api.types.is_bool_dtype(frame[covariate]):
+        elif covariate not in numbers and pd.api.types.is_bool_dtype(frame[covariate]):
             columns.append(frame[covariate].to_numpy(dtype=float))
             names.append(f"{covariate}=True")
             indicators.append(covariate)
