@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from method_cases import METHODS, Case, case
+from noholdout_shared.errors import DataError
 
 from noholdout import cli
 
@@ -68,6 +69,19 @@ def hole_in(role: str) -> Callable[[Case, Path], list[str]]:
         frame.loc[[3, 8], name] = None
 
     return edited(change)
+
+
+def coded_in(role: str, **arguments: object) -> Callable[[Case, Path], list[str]]:
+    """Three rows of the role's column at -999."""
+
+    def make(here: Case, folder: Path) -> list[str]:
+        column = here.arguments[role][1] if isinstance(here.arguments[role], list) else None
+        name = column or here.column(role)
+        frame = here.frame.assign(**{name: here.frame[name].astype(float)})
+        frame.loc[[3, 8, 9], name] = -999
+        return here.changed(frame, **arguments).written(folder)
+
+    return make
 
 
 def other_arguments(**arguments: object) -> Callable[[Case, Path], list[str]]:
@@ -146,9 +160,14 @@ def matrix() -> Iterator[Bad]:
         yield Bad("text outcome", method, text_in("outcome"), r"text in 1 of .*'oops'")
         yield Bad("missing outcome", method, hole_in("outcome"), r"2 of .*--missing drop")
         yield Bad("constant outcome", method, setting("outcome", 1), r"is 1 in all")
+        coded = r"is -999 in 3 of .*\(the first is row 4\).*looks like a code.*Write such cells as"
+        yield Bad("coded outcome", method, coded_in("outcome"), coded)
+        # To drop missing values isn't to drop numbers.
+        yield Bad("coded, drop", method, coded_in("outcome", missing="drop"), coded)
     for method in BINARY:
         words = "covariates" if method == "propensity" else "features"
         yield Bad("missing covariate", method, hole_in(words), r"2 of .*'signup_week' 2")
+        yield Bad("coded covariate", method, coded_in(words), r"'signup_week' is -999 in 3 of")
         yield Bad("not 0/1", method, edited(not_binary), r"isn't 0/1")
         yield Bad("no treated", method, setting("treatment", 0), r"no treated rows")
         yield Bad("no control", method, setting("treatment", 1), r"no control rows")
@@ -168,6 +187,7 @@ def matrix() -> Iterator[Bad]:
         )
     yield Bad("text running", "rdd", text_in("running"), r"text in 1 of")
     yield Bad("missing running", "rdd", hole_in("running"), r"--missing drop")
+    yield Bad("coded running", "rdd", coded_in("running"), r"Running column .* is -999 in 3 of")
     yield Bad("no control", "rdd", edited(every_row_below), r"cutoff", either)
     yield Bad("no treated", "rdd", edited(every_row_above), r"cutoff", either)
     yield Bad("far cutoff", "rdd", other_arguments(cutoff=85), r"cutoff", either)
@@ -185,7 +205,7 @@ def matrix() -> Iterator[Bad]:
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("bad", matrix(), ids=lambda bad: f"{bad.method}: {bad.name}")
+@pytest.mark.parametrize("bad", list(matrix()), ids=lambda bad: f"{bad.method}: {bad.name}")
 def test_bad_input_is_one_message_and_an_exit_code(
     bad: Bad,
     tmp_path: Path,
@@ -219,6 +239,19 @@ def test_the_same_line_without_the_fault_answers(
     said = capsys.readouterr()
     assert ended.value.code == 0, said.err
     assert json.loads(said.out)["estimate"] == pytest.approx(case(method).run().estimate)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_code_for_missing_is_refused_and_a_real_number_has_a_way_in(method: str) -> None:
+    here = case(method)
+    name = here.column("outcome")
+    frame = here.frame.assign(**{name: here.frame[name].astype(float)})
+    frame.loc[[3, 8, 9], name] = -999
+    for missing in ("refuse", "drop"):
+        with pytest.raises(DataError, match=r"-999 in 3 of .*store the column in another unit"):
+            here.changed(frame).run(missing=missing)
+    doubled = here.changed(frame.assign(**{name: 2 * frame[name]}))
+    assert np.isfinite(doubled.run().estimate)
 
 
 @pytest.mark.parametrize("method", METHODS)
