@@ -269,7 +269,7 @@ def prepare(options: Options) -> Problem:
     frame = rows.frame
     if options.sample is not None:  # a server may draw other rows when it is asked again
         options = replace(options, data=frame, sample=None)
-    treated = both_arms(frame, options.treatment)
+    treated = binary(frame, options.treatment).astype(float)
     given = covariate_columns(frame, covariates)
     score_design, names, said = given.design()
     if not names:
@@ -282,6 +282,7 @@ def prepare(options: Options) -> Problem:
     if for_outcome != covariates:
         outcome_design = covariate_columns(frame, for_outcome).design()[0]
     sampling = positive_weights(frame, options.weights) if copies is None else copies
+    require_both_arms(treated, sampling, copies)
     cluster_codes, n_clusters = None, None
     if options.cluster is not None:
         cluster_codes, labels = codes(frame, options.cluster)
@@ -309,18 +310,24 @@ def prepare(options: Options) -> Problem:
     )
 
 
-def both_arms(frame: pd.DataFrame, treatment: str) -> np.ndarray:
-    """The treatment as 0/1 floats, shape ``(n,)``; refuses an arm without a spread."""
-    treated = binary(frame, treatment).astype(float)
-    inside = int(treated.sum())
-    for count, word in ((inside, "treated"), (treated.size - inside, "control")):
+def require_both_arms(
+    treated: np.ndarray, sampling: np.ndarray | None, copies: np.ndarray | None
+) -> None:
+    """Refuse an arm without a spread: fewer than two rows of positive weight."""
+    each = np.ones(treated.size) if copies is None else copies
+    if sampling is not None:
+        each = each * (sampling > 0)
+    inside = round(float(each @ treated))
+    for count, word in ((inside, "treated"), (round(float(each.sum())) - inside, "control")):
         if count < MINIMUM_ARM:
+            weighed = "" if sampling is None or copies is not None else " of positive weight"
             raise DesignError(
-                f"There is only {count} {word} row.",
+                f"There is only {count} {word} row{weighed}."
+                if count
+                else f"There is no {word} row{weighed}.",
                 "A spread within each arm is needed for a standard error.",
                 "Use more data.",
             )
-    return treated
 
 
 def require_covariates(options: Options) -> list[str]:

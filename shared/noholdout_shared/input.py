@@ -296,6 +296,12 @@ def outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
             "Computers keep about 16 digits, so little of that variation would survive.",
             "Subtract a constant from the column first; effects stay the same.",
         )
+    if high - low < 1 / HUGE:
+        raise DataError(
+            f"Outcome column {column!r} varies by {high - low:.3g} only.",
+            "The squares of such numbers don't fit into a number.",
+            "Write the column in another unit.",
+        )
     return values
 
 

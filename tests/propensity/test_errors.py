@@ -57,6 +57,17 @@ def test_one_treated_row() -> None:
         estimate(frame, **COLUMNS)
 
 
+@pytest.mark.parametrize(
+    ("kept", "message"), [(0, "no treated row of positive"), (1, "only 1 treated row of positive")]
+)
+def test_an_arm_without_weight(kept: int, message: str) -> None:
+    frame = simulate(200)
+    frame["w"] = 1.0 - frame["d"]
+    frame.loc[frame.index[frame["d"] == 1][:kept], "w"] = 1.0
+    with pytest.raises(DesignError, match=message):
+        estimate(frame, weights="w", **COLUMNS)
+
+
 def test_matching_refuses_sampling_weights() -> None:
     with pytest.raises(DesignError, match="sampling weights"):
         estimate(simulate(200).assign(w=1.0), estimator="matching", weights="w", **COLUMNS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import narwhals.stable.v1 as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -36,6 +36,8 @@ def written(kind: str, folder: Path) -> Any:
         return pl.from_pandas(FRAME)
     if kind == "polars lazy":
         return pl.from_pandas(FRAME).lazy()
+    if kind == "relation":
+        return duckdb.from_df(FRAME)
     if kind == "arrow":
         return pl.from_pandas(FRAME).to_arrow()
     if kind == "csv":
@@ -54,7 +56,7 @@ def written(kind: str, folder: Path) -> Any:
 
 @pytest.mark.parametrize(
     "kind",
-    ["pandas", "polars", "polars lazy", "arrow", "csv", "csv.gz", "parquet", "glob"],
+    ["pandas", "polars", "polars lazy", "relation", "arrow", "csv", "csv.gz", "parquet", "glob"],
 )
 def test_every_source_gives_the_same_columns(kind: str, tmp_path: Path) -> None:
     read = read_rows(written(kind, tmp_path), COLUMNS).frame
@@ -289,6 +291,11 @@ def test_an_outcome_that_varies_beyond_its_digits_is_refused() -> None:
     assert outcome(pd.DataFrame({"y": y + 1e9}), "y").tolist() == (y + 1e9).tolist()
     with pytest.raises(DataError, match="varies by 1 around 1e\\+12: in its 11th digit"):
         outcome(pd.DataFrame({"y": y + 1e12}), "y")
+
+
+def test_an_outcome_whose_squares_vanish_is_refused() -> None:
+    with pytest.raises(DataError, match="varies by 3e-300 only"):
+        outcome(pd.DataFrame({"y": [1e-300, 4e-300]}), "y")
 
 
 def test_containers_in_cells_and_as_names_are_refused() -> None:
