@@ -21,6 +21,7 @@ from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, Rows, is_proportion, read_rows, settle_missing
 from noholdout_shared.input import outcome as outcome_of_rows
+from noholdout_shared.lazy import nameable
 from noholdout_shared.missing_codes import CODES, Suspect, missing_code
 from noholdout_shared.plain import plain_objects
 
@@ -161,7 +162,7 @@ def open_table(data: Any) -> Iterator[nw.LazyFrame[Any] | None]:
     """
     if sources.is_location(data):
         with sources.opened(data) as native:
-            yield _nameable(nw.from_native(native))
+            yield nameable(nw.from_native(native))
         return
     if isinstance(data, pd.DataFrame):
         yield None
@@ -171,21 +172,7 @@ def open_table(data: Any) -> Iterator[nw.LazyFrame[Any] | None]:
     except TypeError:
         yield None  # read_rows says what can be read
         return
-    yield frame if isinstance(frame, nw.LazyFrame) else None
-
-
-def _nameable(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
-    """The table without the columns of a DuckDB file that narwhals can't name.
-
-    It would take ``task.completed`` for a column of table ``task``. They are read instead.
-    """
-    if not table.implementation.is_duckdb():
-        return table
-    native = table.to_native()
-    plain = [sources.quoted(name) for name in native.columns if not set(name) & set('."')]
-    if len(plain) == len(native.columns):
-        return table
-    return nw.from_native(native.project(", ".join(plain))) if plain else None
+    yield nameable(frame) if isinstance(frame, nw.LazyFrame) else None
 
 
 def collected(table: nw.LazyFrame[Any]) -> pd.DataFrame:

@@ -7,12 +7,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
-import narwhals.stable.v1 as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
 from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError
+from noholdout_shared.lazy import fetched
 from noholdout_shared.missing_codes import refuse_missing_codes
 from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, read_location, require_columns
@@ -113,18 +114,16 @@ def _select(data: Any, wanted: list[str]) -> pd.DataFrame:
         require_columns(wanted, list(data.columns))
         return data.select(wanted).to_pandas()
     try:
-        eager = nw.from_native(data)
-        names = list(eager.collect_schema().names())
-    except (TypeError, NotImplementedError) as error:  # the latter: columns only, such as a batch
+        found: Any = nw.from_native(data)
+    except TypeError as error:
         raise DataError(
             f"Data of type {type(data).__name__!r} can't be read.",
             "A frame, an Ibis table, a path or a connection URL is needed.",
             "Pass a pandas, polars or Arrow frame, or the path of a CSV or Parquet file.",
         ) from error
-    require_columns(wanted, names)
-    chosen = eager.select(wanted)
-    if isinstance(chosen, nw.LazyFrame):
-        chosen = chosen.collect()
+    require_columns(wanted, found.collect_schema().names())
+    lazy = isinstance(found, nw.LazyFrame)
+    chosen = fetched(found, wanted) if lazy else found.select(wanted)
     # Column by column, since a whole-frame conversion from polars needs pyarrow.
     return pd.DataFrame({name: _series_values(chosen[name]) for name in wanted})
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from noholdout_shared import sources
 from noholdout_shared.errors import DataError
+from noholdout_shared.lazy import spark_name
 
 NUMBER = "noholdout_row"
 
@@ -99,7 +100,7 @@ def _of_lazy(table: Any, wanted: list[str], sample: int, seed: int) -> Drawn:
         return _of_ibis(native.select(wanted), sample, seed)
     if table.implementation.is_pyspark():
         n_rows = int(native.count())
-        some = native.select(*(f"`{name}`" for name in wanted))
+        some = native.select(*map(spark_name, wanted))
         if n_rows > sample:
             some = some.sample(fraction=sample / n_rows, seed=seed)
         return Drawn(some, n_rows)

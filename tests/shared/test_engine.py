@@ -45,13 +45,15 @@ def written(frame: pd.DataFrame, folder: Path, kind: str) -> Any:
         return str(folder / "*.parquet")
     if kind == "lazy polars":
         return pl.from_pandas(frame).lazy()
+    if kind == "relation":
+        return duckdb.from_df(frame)
     with duckdb.connect(str(folder / "t.duckdb")) as connection:
         connection.register("frame", frame)
         connection.execute('CREATE TABLE "my table" AS FROM frame')
     return f"{folder / 't.duckdb'}#my table"
 
 
-KINDS = ("csv", "parquet", "duckdb", "lazy polars")
+KINDS = ("csv", "parquet", "duckdb", "relation", "lazy polars")
 
 
 @pytest.mark.parametrize("kind", KINDS)
