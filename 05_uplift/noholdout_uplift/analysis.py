@@ -8,16 +8,22 @@ import numpy as np
 import pandas as pd
 
 from noholdout_uplift import calibration, policy, shipped, tables
+from noholdout_uplift.bootstrap import RATIO_COLUMNS
 from noholdout_uplift.checks import all_checks
 from noholdout_uplift.contest import Contest, side_by_side
 from noholdout_uplift.decision import Decision, decide, optimism_table, with_guardrails
 from noholdout_uplift.estimators.choices import LEARNER_NAMES, make_learner
-from noholdout_uplift.folds import cross_fitted_means
-from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.optimism import in_sample_top
 from noholdout_uplift.options import DEFAULT_LEARNER, Options, check_options
 from noholdout_uplift.preparation import Prepared, prepare
-from noholdout_uplift.ranking_steps import Judged, Ranked, judge_ranking, make_judges, rank_users
+from noholdout_uplift.ranking_steps import (
+    Judged,
+    Ranked,
+    judge_ranking,
+    judged_by,
+    make_judges,
+    rank_users,
+)
 from noholdout_uplift.result import UpliftEstimate
 
 OWN = "own score"
@@ -77,15 +83,8 @@ def _describing_tables(
         "sorted_groups": calibration.sorted_groups_table(rows),
     }
     if options.features:
-        weight = np.ones(ranked.used.size) if ready.weight is None else ready.weight
         found["segments"] = tables.segments_table(
-            ready.frame,
-            list(options.features),
-            ranked.judges.aipw.effect,
-            ranked.score,
-            weight,
-            ready.drawn,
-            rows,
+            ready.frame, list(options.features), ranked.everyone
         )
         fold = np.zeros_like(ranked.judges.fold) if ready.own else ranked.judges.fold
         found["profile"] = tables.profile_table(
@@ -93,7 +92,7 @@ def _describing_tables(
             ready.names[: ready.profiled],
             ranked.score,
             fold,
-            weight,
+            ranked.everyone.weight,
         )
     return found
 
@@ -146,10 +145,7 @@ def _guardrail_scores(
     ready: Prepared, ranked: Ranked, values: np.ndarray, options: Options
 ) -> np.ndarray:
     model, judges = make_learner("t", ready.model, options.seed), ranked.judges
-    means = cross_fitted_means(
-        ready.matrix, values, ready.treatment, judges.fold, model, ready.weight
-    )
-    scores = aipw_scores(values, ready.treatment, judges.propensity, means.control, means.treated)
+    scores = judged_by(ready, values, judges.fold, judges.propensity, model)[1]
     return scores.effect[ranked.used]
 
 
@@ -202,10 +198,14 @@ def _scores(ready: Prepared, ranked: Ranked, features: list[str]) -> pd.DataFram
             "fold": ranked.judges.fold + 1,
             "evaluated": ranked.used,
             "score": ranked.score,
-            "aipw": ranked.judges.aipw.effect,
+            "aipw": ranked.everyone.gamma,
             "top": ranked.top_everywhere,
         }
     )
+    for rows, part in ((ranked.everyone, np.ones_like(ranked.used)), (ranked.rows, ranked.used)):
+        if rows.below is not None:  # a ratio metric's scores follow the rows that they are about
+            values = (rows.gamma, rows.gamma_control, rows.below.control, rows.below.treated)
+            scores.loc[part, ["aipw", *RATIO_COLUMNS]] = np.column_stack(values)
     if ready.weight is not None and ready.copies is None:
         scores["weight"] = ready.weight
     if ready.drawn.clusters is not None:

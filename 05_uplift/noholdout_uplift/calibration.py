@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from noholdout_shared.inference import two_sided_p
@@ -9,6 +11,7 @@ from noholdout_shared.inference import two_sided_p
 from noholdout_uplift.inference import (
     Estimates,
     by_fold_membership,
+    effects_of,
     group_effects,
     interval_columns,
     std_errors,
@@ -18,8 +21,8 @@ from noholdout_uplift.scored import Scored
 GROUPS = 5
 
 
-def best_linear_predictor(rows: Scored) -> Estimates:
-    """Regression of the AIPW scores on a constant and the predicted effect.
+def best_linear_predictor(rows: Scored, gamma: np.ndarray) -> Estimates:
+    """Regression of the AIPW scores ``gamma`` on a constant and the predicted effect.
 
     ``gamma = mean_effect + slope * (score - mean score of the fold)`` by weighted least squares
     (Chernozhukov, Demirer, Duflo and Fernández-Val 2025, Econometrica 93(4), section 3, with AIPW
@@ -34,18 +37,18 @@ def best_linear_predictor(rows: Scored) -> Estimates:
     x = np.column_stack([np.ones(centred.size), centred])
     gram = x.T @ (share[:, None] * x) / share.size
     if gram[1, 1] <= 1e-14 * max(1.0, np.square(rows.score).mean()):
-        values = np.array([share @ rows.gamma / share.size, np.nan])
-        residual = share * (rows.gamma - values[0])
+        values = np.array([share @ gamma / share.size, np.nan])
+        residual = share * (gamma - values[0])
         return Estimates(values, np.column_stack([residual, np.full(residual.size, np.nan)]))
     inverse = np.linalg.inv(gram)
-    values = inverse @ (x.T @ (share * rows.gamma) / share.size)
-    residual = share * (rows.gamma - x @ values)
+    values = inverse @ (x.T @ (share * gamma) / share.size)
+    residual = share * (gamma - x @ values)
     return Estimates(values, (x * residual[:, None]) @ inverse)
 
 
 def calibration_table(rows: Scored) -> pd.DataFrame:
     """The best linear predictor's mean effect and slope, with p-values of slope 0 and slope 1."""
-    found = best_linear_predictor(rows)
+    found = effects_of(rows, partial(best_linear_predictor, rows))
     errors = std_errors(found, rows.drawn)
     table = pd.DataFrame(
         {
@@ -65,7 +68,7 @@ def sorted_groups_table(rows: Scored) -> pd.DataFrame:
     """Effects in fifths of the ranking, 1 the highest predicted, and the first less the last."""
     edges = np.linspace(0, 1, GROUPS + 1)
     weighted = by_fold_membership(rows.score, rows.fold, edges, rows.weight) * rows.weight[:, None]
-    effects = group_effects(rows.gamma, weighted)
+    effects = effects_of(rows, partial(group_effects, membership=weighted))
     predicted = rows.score @ weighted / weighted.sum(axis=0)
     values = np.append(effects.values, effects.values[0] - effects.values[-1])
     psi = np.column_stack([effects.psi, effects.psi[:, 0] - effects.psi[:, -1]])

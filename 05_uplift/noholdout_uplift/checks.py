@@ -11,7 +11,7 @@ from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, u
 from noholdout_shared.inference import Interval, smallest_effect
 from noholdout_shared.render import effect_text, p_text
 
-from noholdout_uplift.inference import group_effects
+from noholdout_uplift.inference import group_effects, std_errors, weighted_means
 from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.kernels.logit import fit_logit, score_test
 from noholdout_uplift.own_score import OwnScore, observed_top_effect
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noholdout_uplift.options import Options
     from noholdout_uplift.preparation import Prepared
     from noholdout_uplift.ranking_steps import Judged, Judges, Ranked
+    from noholdout_uplift.scored import Scored
 
 THIN_OVERLAP = 0.05
 NO_OVERLAP = 0.01
@@ -48,8 +49,6 @@ def all_checks(
         if ready.own is None
         else own_held_out_scores(ready.own, effect, proportion, options)
     )
-    moved = ready.settings.get("denominator_moved")
-    ratio = () if moved is None else (denominator_check(moved),)
     return (
         *found,
         overlap(ranked.judges.propensity, ready.copies),
@@ -63,9 +62,18 @@ def all_checks(
             proportion,
             "The learner claims" if ready.own is None else "Read as an effect, the score claims",
         ),
-        *ratio,
+        *_ratio_checks(ready, rows),
         no_interference(effect, proportion, options.treatment),
     )
+
+
+def _ratio_checks(ready: Prepared, rows: Scored) -> tuple[Check, ...]:
+    if ready.ratio is None or rows.below is None:
+        return ()
+    arms = np.column_stack([rows.below.control, rows.below.treated])
+    means = weighted_means(arms, rows.weight)
+    relative = std_errors(means, rows.drawn) / means.values
+    return (denominator_check(float(relative.max()), ready.ratio.moved),)
 
 
 def randomised_assignment(

@@ -64,9 +64,10 @@ def estimate(
         Columns known before the treatment; text becomes indicators. May be left out with
         ``scores``.
     denominator
-        Column over which the outcome is a ratio, such as tasks completed over tasks. A user's
-        effect is then what treating them adds to the ratio of all users, linearised where nobody
-        is treated.
+        Column over which the outcome is a ratio, such as tasks completed over tasks. The average
+        effect is then the difference of the ratios of all treated and of nobody treated; a user's
+        effect is their part of it, which isn't the change of their own ratio. Groups, curves and
+        learners are about parts, which add up; ``policy`` and ``contrasts`` hold exact ratios.
     learner
         ``s``: one model with the treatment in it; ``t``: one model an arm; ``x`` (when nothing is
         said): a model of imputed effects; ``r``: residual on residual; ``dr``: a model of doubly

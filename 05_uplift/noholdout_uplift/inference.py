@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,20 @@ def group_effects(gamma: np.ndarray, membership: np.ndarray) -> Estimates:
     values = gamma @ membership / size
     psi = membership * (gamma[:, None] - values) * (gamma.size / size)
     return Estimates(values, psi)
+
+
+def effects_of(rows: Scored, estimate: Callable[[np.ndarray], Estimates]) -> Estimates:
+    """What ``estimate`` makes of the rows' effects, a ratio's own errors included.
+
+    ``estimate`` must be linear in the scores. A ratio metric's are ``(dy - R dz) / M``, of which
+    ``R`` and ``M`` are estimated: the derivative by ``R`` is less the estimate of ``dz / M``, the
+    one by ``log M`` less the estimate itself.
+    """
+    found = estimate(rows.gamma)
+    if rows.below is None:
+        return found
+    slopes = np.stack([estimate(rows.below.effect).values, found.values])
+    return Estimates(found.values, found.psi - rows.share[:, None] * (rows.ratio_errors @ slopes))
 
 
 def metrics_by_fold(

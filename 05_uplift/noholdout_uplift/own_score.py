@@ -15,7 +15,7 @@ from noholdout_uplift.columns import design_of, probability, sampling_weights
 from noholdout_uplift.kernels.logit import fit_logit
 from noholdout_uplift.kernels.ranking import top_weights
 from noholdout_uplift.options import Options
-from noholdout_uplift.ratio import linearised
+from noholdout_uplift.ratio import parts_of
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _in_training(frame: pd.DataFrame, score: np.ndarray, options: Options) -> fl
     y = numeric(frame, options.outcome, "Outcome")
     below = denominators(frame, options.denominator, options.outcome)
     if below is not None:
-        y = linearised(y, below, w, chance, weight, str(options.denominator)).outcome
+        y = parts_of(y, below, w, chance, weight, str(options.denominator)).outcome
     mass = np.ones(y.size) if weight is None else weight
     return observed_top_effect(y, w, chance, mass * top_weights(score, options.fraction, mass))
 

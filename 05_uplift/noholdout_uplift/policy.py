@@ -13,6 +13,7 @@ from noholdout_uplift.inference import (
     Estimates,
     by_fold_membership,
     curve_bands,
+    effects_of,
     interval_columns,
     std_errors,
     weighted_means,
@@ -82,8 +83,7 @@ def make_rules(
 def policy_table(rows: Scored, rules: Rules) -> pd.DataFrame:
     """Mean outcome, mean cost and share treated per user under each rule."""
     treat = np.column_stack(list(rules.treat.values()))
-    outcome = rows.gamma_control[:, None] + treat * rows.gamma[:, None]
-    found = weighted_means(outcome, rows.weight)
+    found = _worth(rows, treat)
     table = interval_columns(found.values, std_errors(found, rows.drawn), rows.conf_level, rows.df)
     cost = np.full(treat.shape[1], np.nan)
     if rows.cost is not None:
@@ -101,6 +101,32 @@ def policy_table(rows: Scored, rules: Rules) -> pd.DataFrame:
     )
 
 
+def _worth(rows: Scored, treat: np.ndarray) -> Estimates:
+    """Mean outcome under rules that treat ``treat`` of each row, shape ``(n, m)``.
+
+    Of a ratio metric the ratio itself: ``E[Y(rule)] / E[Z(rule)]``, here from scores over the
+    treated's mean denominator: ``gamma_control - R`` is ``(y - R z) / M`` without treatment.
+    """
+    outcome = rows.gamma_control[:, None] + treat * rows.gamma[:, None]
+    found = weighted_means(outcome, rows.weight)
+    if rows.below is None:
+        return found
+    ratio = float(rows.share @ rows.gamma_control) / rows.share.size
+    below = rows.below.control[:, None] + treat * rows.below.effect[:, None]
+    base = rows.share @ below / rows.share.size
+    change = (found.values - ratio) / base
+    psi = rows.share[:, None] * (outcome - ratio - change * below) / base
+    return Estimates(ratio + change, psi)
+
+
+def _gains(rows: Scored, treat: np.ndarray, baseline: np.ndarray) -> Estimates:
+    """What rules are worth more than others, each of shape ``(n, m)``."""
+    if rows.below is None:
+        return weighted_means((treat - baseline) * rows.gamma[:, None], rows.weight)
+    ours, others = _worth(rows, treat), _worth(rows, baseline)
+    return Estimates(ours.values - others.values, ours.psi - others.psi)
+
+
 @dataclass(frozen=True)
 class Contrasts:
     """Differences in value per user: ``rule`` less ``against``, with influence values."""
@@ -116,7 +142,7 @@ def contrasts(rows: Scored, rules: Rules) -> Contrasts:
     price = np.ones(rows.score.size) if rows.cost is None else rows.cost
     mean_price = float(rows.share @ price) / price.size
     pairs: list[tuple[str, str]] = []
-    columns = []
+    ours, others = list[np.ndarray](), list[np.ndarray]()
     against = ["treat-none", "treat-all", *(["current"] if "current" in rules.treat else [])]
     if rules.uniform not in against:
         against.append(rules.uniform)
@@ -125,10 +151,10 @@ def contrasts(rows: Scored, rules: Rules) -> Contrasts:
         spend = float(rows.share @ (treat * price)) / price.size
         chance = min(1.0, spend / mean_price) if mean_price > 0 else float(treat.mean())
         for other in (*against, "random"):
-            baseline = rules.treat[other] if other != "random" else chance
             pairs.append((name, other))
-            columns.append((treat - baseline) * rows.gamma)
-    found = weighted_means(np.column_stack(columns), rows.weight)
+            ours.append(treat)
+            others.append(rules.treat[other] if other != "random" else np.full(treat.size, chance))
+    found = _gains(rows, np.column_stack(ours), np.column_stack(others))
     rule, other_rule = zip(*pairs, strict=True)
     return Contrasts(rule, other_rule, found, std_errors(found, rows.drawn))
 
@@ -167,25 +193,33 @@ def cost_table(rows: Scored, seed: int) -> pd.DataFrame | None:
         return None
     eligible = rows.score > 0
     budgets = np.linspace(0, float(rows.share @ (rows.cost * eligible)) / eligible.size, POINTS + 1)
-    gain, reached = np.zeros(budgets.size), np.zeros(budgets.size)
-    psi = np.empty((rows.score.size, budgets.size))
+    paths, treat = [], np.empty((rows.score.size, budgets.size))
     for k in np.unique(rows.fold):
         inside = rows.fold == k
         path = cost_path(rows.score[inside], rows.cost[inside], rows.weight[inside])
-        part = rows.weight[inside].sum() / rows.weight.sum()
-        value = gain_along(path, rows.gamma[inside], budgets)
-        gain += part * value
-        treat = np.column_stack([within_budget(path, budget) for budget in budgets])
-        reached += rows.share[inside] @ treat / rows.share.size
-        psi[inside] = rows.share[inside][:, None] * (treat * rows.gamma[inside][:, None] - value)
-    errors = std_errors(Estimates(gain, psi), rows.drawn)
-    sums = rows.drawn.independent(psi)
+        treat[inside] = np.column_stack([within_budget(path, budget) for budget in budgets])
+        paths.append((inside, path))
+
+    def gains(gamma: np.ndarray) -> Estimates:
+        gain, psi = np.zeros(budgets.size), np.empty(treat.shape)
+        for inside, path in paths:
+            part = rows.weight[inside].sum() / rows.weight.sum()
+            value = gain_along(path, gamma[inside], budgets)
+            gain += part * value
+            share = rows.share[inside][:, None]
+            psi[inside] = share * (treat[inside] * gamma[inside][:, None] - value)
+        return Estimates(gain, psi)
+
+    found = effects_of(rows, gains)
+    reached = sum(rows.share[inside] @ treat[inside] / rows.share.size for inside, _ in paths)
+    errors = std_errors(found, rows.drawn)
+    sums = rows.drawn.independent(found.psi)
     average = float(rows.share @ rows.gamma) / rows.gamma.size
     return pd.DataFrame(
         {
             "spend": budgets,
-            "gain": gain,
-            **curve_bands(gain, errors, sums.T @ sums, reached, rows, seed),
+            "gain": found.values,
+            **curve_bands(found.values, errors, sums.T @ sums, reached, rows, seed),
             "random": np.minimum(1.0, budgets / full) * average,
         }
     )

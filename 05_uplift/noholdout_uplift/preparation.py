@@ -33,7 +33,7 @@ from noholdout_uplift.folds import split_cells
 from noholdout_uplift.options import Options
 from noholdout_uplift.own_score import OwnScore, own_score
 from noholdout_uplift.pushdown import Read, read, read_whole
-from noholdout_uplift.ratio import linearised
+from noholdout_uplift.ratio import Parts, parts_of
 from noholdout_uplift.scored import Drawn
 
 
@@ -41,13 +41,15 @@ from noholdout_uplift.scored import Drawn
 class Prepared:
     """Arrays of shape ``(n,)``, and the features (with the user's own score) as ``(n, k)``.
 
-    ``profiled`` counts the columns of ``matrix`` that are features. When ``drawn`` holds copies,
-    entries are cells of equal rows, parted into a ``fold`` (unless clusters are) and a ``half``.
-    ``model`` is what learners stand on.
+    Of a ratio metric ``outcome`` is that of ``ratio``. ``profiled`` counts the columns of
+    ``matrix`` that are features. When ``drawn`` holds copies, entries are cells of equal rows,
+    parted into a ``fold`` (unless clusters are) and a ``half``. ``model`` is what learners stand
+    on.
     """
 
     frame: pd.DataFrame
     outcome: np.ndarray
+    ratio: Parts | None
     proportion: bool
     treatment: np.ndarray
     matrix: np.ndarray
@@ -137,13 +139,15 @@ def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
     chance, assignment = probability(frame, w, propensity, weight)
     proportion, ratio = is_proportion(y), dict[str, Any]()
     below = denominators(frame, options.denominator, options.outcome)
+    parts = None
     if below is not None:
-        parts = linearised(y, below, w, chance, weight, str(options.denominator))
+        parts = parts_of(y, below, w, chance, weight, str(options.denominator))
         y, proportion = parts.outcome, False
         ratio = {"denominator": options.denominator, **parts.settings}
     return Prepared(
         frame=frame,
         outcome=y,
+        ratio=parts,
         proportion=proportion,
         treatment=w,
         matrix=design.values,

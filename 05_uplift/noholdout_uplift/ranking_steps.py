@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from noholdout_uplift.inference import (
     Estimates,
     by_fold_membership,
     degrees_of_freedom,
+    effects_of,
     group_effects,
     metrics_by_fold,
     std_errors,
@@ -30,6 +31,7 @@ from noholdout_uplift.inference import (
 from noholdout_uplift.kernels.aipw import AipwScores, aipw_scores
 from noholdout_uplift.options import Options
 from noholdout_uplift.preparation import Prepared
+from noholdout_uplift.ratio import anchored
 from noholdout_uplift.scored import Scored
 
 NO_NOISE = 1e-10  # spread of the scores over the outcome's, below which it is rounding
@@ -37,25 +39,30 @@ NO_NOISE = 1e-10  # spread of the scores over the outcome's, below which it is r
 
 @dataclass(frozen=True)
 class Judges:
-    """What judges any ranking of these rows: folds, propensity, outcome models, AIPW scores."""
+    """What judges any ranking of these rows: folds, propensity, outcome models, AIPW scores.
+
+    ``below``: those of a ratio metric's denominator.
+    """
 
     fold: np.ndarray
     propensity: np.ndarray
     means: CrossFitted
     aipw: AipwScores
+    below: AipwScores | None
 
 
 @dataclass(frozen=True)
 class Ranked:
     """All rows with their scores, and the evaluated ones with their membership of the top group.
 
-    ``used`` and ``score`` stand for all rows, ``top`` for the evaluated ones; ``learners[k]``
-    scored fold ``k`` (none for a score that the user brought).
+    ``used``, ``score`` and ``everyone`` stand for all rows, ``rows`` and ``top`` for the evaluated
+    ones; ``learners[k]`` scored fold ``k`` (none for a score that the user brought).
     """
 
     judges: Judges
     used: np.ndarray
     score: np.ndarray
+    everyone: Scored
     rows: Scored
     top: np.ndarray
     learners: tuple[Any, ...]
@@ -88,9 +95,8 @@ def make_judges(ready: Prepared, options: Options) -> Judges:
     propensity = ready.propensity
     if ready.assignment == "estimated":
         propensity = cross_fitted_propensity(ready.matrix, ready.treatment, fold, ready.weight)
-    outcome_model = make_learner("t", ready.model, options.seed)
-    means = cross_fitted_means(*ready.arms, fold, outcome_model, ready.weight)
-    aipw = aipw_scores(ready.outcome, ready.treatment, propensity, means.control, means.treated)
+    model = make_learner("t", ready.model, options.seed)
+    means, aipw = judged_by(ready, ready.outcome, fold, propensity, model)
     if aipw.effect.std() <= NO_NOISE * ready.outcome.std():
         raise DesignError(
             f"The treatment explains {options.outcome!r} exactly: the effect comes out as "
@@ -99,7 +105,18 @@ def make_judges(ready: Prepared, options: Options) -> Judges:
             "can be made.",
             "Check how the outcome's column was made.",
         )
-    return Judges(fold, propensity, means, aipw)
+    below = None
+    if ready.ratio is not None:
+        below = judged_by(ready, ready.ratio.below, fold, propensity, model)[1]
+    return Judges(fold, propensity, means, aipw, below)
+
+
+def judged_by(
+    ready: Prepared, values: np.ndarray, fold: np.ndarray, propensity: np.ndarray, model: Any
+) -> tuple[CrossFitted, AipwScores]:
+    """Cross-fitted means of ``values``, shape ``(n,)``, and their AIPW scores."""
+    means = cross_fitted_means(ready.matrix, values, ready.treatment, fold, model, ready.weight)
+    return means, aipw_scores(values, ready.treatment, propensity, means.control, means.treated)
 
 
 def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) -> Ranked:
@@ -125,38 +142,52 @@ def rank_users(ready: Prepared, judges: Judges, learner: str, options: Options) 
             ready.half,
         )
         used, apart = judges.fold > 0, judges.fold
-    drawn = ready.drawn.part(used)
-    weight = np.ones(used.size) if ready.weight is None else ready.weight
-    rows = Scored(
-        score=score[used],
-        gamma=judges.aipw.effect[used],
-        gamma_control=judges.aipw.control[used],
-        fold=apart[used],
-        weight=weight[used],
-        drawn=drawn,
-        cost=None if ready.cost is None else ready.cost[used],
-        conf_level=options.conf_level,
-        df=degrees_of_freedom(drawn.clusters),
-    )
+    rows = _scored(ready, judges, score, apart, used, options)
+    everyone = _scored(ready, judges, score, apart, np.ones_like(used), options)
     edges = np.array([0.0, options.fraction])
     top = by_fold_membership(rows.score, rows.fold, edges, rows.weight)[:, 0]
-    return Ranked(judges, used, score, rows, top, learners)
+    return Ranked(judges, used, score, replace(everyone, df=rows.df), rows, top, learners)
+
+
+def _scored(
+    ready: Prepared,
+    judges: Judges,
+    score: np.ndarray,
+    fold: np.ndarray,
+    part: np.ndarray,
+    options: Options,
+) -> Scored:
+    weight = np.ones(part.size) if ready.weight is None else ready.weight
+    aipw, below, drawn = judges.aipw.part(part), judges.below, ready.drawn.part(part)
+    if ready.ratio is not None and below is not None:
+        aipw, below = anchored(aipw, below.part(part), ready.ratio.ratio, weight[part])
+    return Scored(
+        score=score[part],
+        gamma=aipw.effect,
+        gamma_control=aipw.control,
+        fold=fold[part],
+        weight=weight[part],
+        drawn=drawn,
+        cost=None if ready.cost is None else ready.cost[part],
+        conf_level=options.conf_level,
+        df=degrees_of_freedom(drawn.clusters),
+        below=below,
+    )
 
 
 def judge_ranking(ranked: Ranked, options: Options, draws: int | None) -> Judged:
     """The effect in the top group and the metrics, by influence functions or the bootstrap."""
     rows = ranked.rows
-    headline = group_effects(rows.gamma, (ranked.top * rows.weight)[:, None])
-    metrics = metrics_by_fold(rows.score, rows.gamma, rows.fold, rows.weight)
+    chosen = (ranked.top * rows.weight)[:, None]
+    headline = effects_of(rows, lambda gamma: group_effects(gamma, chosen))
+    metrics = effects_of(
+        rows, lambda gamma: metrics_by_fold(rows.score, gamma, rows.fold, rows.weight)
+    )
     if draws is None:
         errors = np.append(std_errors(headline, rows.drawn), std_errors(metrics, rows.drawn))
     else:
         errors = bootstrap_std_errors(
-            rows.score,
-            rows.gamma,
-            rows.fold,
-            rows.weight,
-            rows.drawn,
+            rows,
             options.fraction,
             replicates=draws,
             seed=options.seed,

@@ -1,4 +1,15 @@
-"""A ratio metric, ``sum of outcome / sum of denominator``: each user's part of it."""
+"""A ratio metric, ``sum of outcome / sum of denominator``: each user's part of its change.
+
+With ``Y(a)`` and ``Z(a)`` the outcome and the denominator in arm ``a``, the ratios of the arms are
+``R_a = E[Y(a)] / E[Z(a)]``. Their difference is a mean over users,
+
+    ``R_1 - R_0 = E[Y(1) - Y(0) - R_0 (Z(1) - Z(0))] / E[Z(1)]``,
+
+so a user's own term is what treating them adds to it. Terms add up, as effects of a plain outcome
+do: every mean over a group, curve or regression of them is one of parts of ``R_1 - R_0``. Whose
+ratio doesn't change may have a part nonetheless, by getting more of the denominator at a ratio
+above or below ``R_0``. The ratio under a rule that treats some isn't linear: see ``policy.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +17,33 @@ from dataclasses import dataclass
 
 import numpy as np
 from noholdout_shared.checks import Check, structural
-from noholdout_shared.errors import DataError
+from noholdout_shared.errors import DataError, DesignError
 
-NOTABLE = 0.05  # growth of the denominator from which intervals cover less than they say
-FIXED = "The treatment leaves the denominator as it is, or lowers it."
+from noholdout_uplift.kernels.aipw import AipwScores
+
+ROUGH = 0.1  # Cochran 1977, section 6.8: the largest relative error of a mean to divide by
+KNOWN = "The denominator's mean is known well enough to divide by."
 
 
 @dataclass(frozen=True)
-class Linearised:
-    """The outcome of a ratio metric, linearised where nobody is treated.
+class Parts:
+    """Each row's part of a ratio metric.
 
     Parameters
     ----------
     outcome
-        ``R + (y - R z) / mean(z)`` of each row, shape ``(n,)``, with ``R`` and ``mean(z)`` of the
-        untreated.
+        ``R + (y - R z) / M``, shape ``(n,)``, with ``R`` the ratio of the untreated and ``M`` the
+        mean of ``z`` of the treated. Its mean is ``R`` without and ``R_1`` with treatment.
+    below
+        ``z / M``, shape ``(n,)``.
     ratio
-        ``R``, the ratio without treatment.
+        ``R``.
     moved
         By how much the treatment changes the mean of ``z``, relative to that of the untreated.
     """
 
     outcome: np.ndarray
+    below: np.ndarray
     ratio: float
     moved: float
 
@@ -37,49 +53,78 @@ class Linearised:
         return {"ratio_untreated": self.ratio, "denominator_moved": self.moved}
 
 
-def denominator_check(moved: float) -> Check:
-    """Errors take the untreated ratio as known, which is exact while the denominator stays.
-
-    With the ratio's own error the untreated's part of an error would grow by up to ``moved``.
-    """
-    if moved < NOTABLE:
-        message = f"The treatment moves the denominator's mean by {moved:+.1%}."
-        return structural("ratio_denominator", FIXED, "pass", moved, message)
-    message = (
-        f"The treatment raises the denominator's mean by {moved:.0%}. Errors take the ratio "
-        f"without treatment as known, and may then be up to {moved:.0%} too small."
-    )
-    return structural("ratio_denominator", FIXED, "caution", moved, message)
-
-
-def linearised(
+def parts_of(
     outcome: np.ndarray,
     denominator: np.ndarray,
     treatment: np.ndarray,
     propensity: np.ndarray,
     weight: np.ndarray | None,
     column: str,
-) -> Linearised:
-    """Each row's part of the ratio ``R = mean(y) / mean(z)`` (Deng, Knoblich and Lu 2018, sec. 2).
-
-    Both arms are linearised at the untreated's ratio, so that who isn't changed has no effect. If
-    a rule moves the ratio to ``R'`` and the denominator's mean by the factor ``m``, the outcome's
-    mean moves by exactly ``m (R' - R)``. All arrays have shape ``(n,)``.
+) -> Parts:
+    """Each row's part, with inverse-probability weighted means. Arrays have shape ``(n,)``.
 
     Raises
     ------
     DataError
-        The denominator's mean among the untreated isn't positive.
+        The denominator's mean isn't positive in one of the arms.
     """
     mass = np.ones(outcome.size) if weight is None else weight
-    untreated = mass * (1 - treatment) / (1 - propensity)
-    base = float(np.average(denominator, weights=untreated))
-    if base <= 0:
-        raise DataError(
-            f"Denominator column {column!r} is zero for every untreated row.",
+    arms = (mass * (1 - treatment) / (1 - propensity), mass * treatment / propensity)
+    means = [float(np.average(denominator, weights=arm)) for arm in arms]
+    for mean, name in zip(means, ("untreated", "treated"), strict=True):
+        if mean <= 0:
+            raise DataError(
+                f"Denominator column {column!r} is zero for every {name} row.",
+                "A ratio over nothing has no value.",
+                "Name a denominator that most users have.",
+            )
+    ratio = float(np.average(outcome, weights=arms[0])) / means[0]
+    part = ratio + (outcome - ratio * denominator) / means[1]
+    return Parts(part, denominator / means[1], ratio, means[1] / means[0] - 1)
+
+
+def anchored(
+    outcome: AipwScores, below: AipwScores, ratio: float, mass: np.ndarray
+) -> tuple[AipwScores, AipwScores]:
+    """Scores of :class:`Parts`, moved to the ``R`` and ``M`` that the scores themselves give.
+
+    Then the means of rows weighted by ``mass`` are exactly ``R_0`` and ``R_1`` for the outcome, and
+    1 for the treated's denominator; all four means are doubly robust.
+
+    Raises
+    ------
+    DesignError
+        The scores' mean of the denominator isn't positive in one of the arms.
+    """
+    above = [
+        scores - ratio * (1 - z)
+        for scores, z in ((outcome.control, below.control), (outcome.treated, below.treated))
+    ]
+    least, base = (float(np.average(z, weights=mass)) for z in (below.control, below.treated))
+    if not min(least, base) > 0:
+        raise DesignError(
+            "The denominator's mean in one of the arms isn't told from zero.",
             "A ratio over nothing has no value.",
-            "Name a denominator that most users have.",
+            "Name a denominator that more users have, or collect more rows.",
         )
-    ratio = float(np.average(outcome, weights=untreated)) / base
-    treated = float(np.average(denominator, weights=mass * treatment / propensity))
-    return Linearised(ratio + (outcome - ratio * denominator) / base, ratio, treated / base - 1)
+    again = float(np.average(above[0], weights=mass)) / least
+    control, treated = (
+        again + (y - again * z) / base
+        for y, z in zip(above, (below.control, below.treated), strict=True)
+    )
+    return AipwScores(control, treated), AipwScores(below.control / base, below.treated / base)
+
+
+def denominator_check(worst: float, moved: float) -> Check:
+    """Dividing by a mean is nearly linear while its standard error is below a tenth of it.
+
+    ``worst``: the larger arm's standard error over its mean.
+    """
+    message = (
+        f"The treatment moves the denominator's mean by {moved:+.1%}; the standard error of an "
+        f"arm's mean is at most {worst:.1%} of it."
+    )
+    if worst < ROUGH:
+        return structural("ratio_denominator", KNOWN, "pass", worst, message)
+    message += " From 10% on a ratio is skewed, and a symmetric interval is rough: collect more."
+    return structural("ratio_denominator", KNOWN, "caution", worst, message)

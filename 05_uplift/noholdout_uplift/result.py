@@ -32,8 +32,11 @@ class UpliftEstimate(Estimate):
         unbiased score of its effect), ``top`` (how much of the row belongs to the top fraction:
         1, 0, or a share when ties stand at the edge; 0 for rows not evaluated), and ``cluster``
         (codes) where rows are clustered. The headline is the mean of ``aipw`` with weights
-        ``top``. Where equal rows are grouped: one row for each cell, fold and half, its features
-        in the index, its rows in ``copies``. Not part of the JSON.
+        ``top``. Of a ratio metric also the scores of the outcome's part without treatment and of
+        the denominator, relative to the treated's mean: ``aipw_untreated``,
+        ``denominator_untreated``, ``denominator_treated``. Where equal rows are grouped: one row
+        for each cell, fold and half, its features in the index, its rows in ``copies``. Not part
+        of the JSON.
     learners
         The fitted learners: number ``k`` ranked fold ``k + 1``. None for a score of your own.
         Not part of the JSON.

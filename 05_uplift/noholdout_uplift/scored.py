@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from noholdout_shared.inference import cluster_sums, influence_std_error
 
+from noholdout_uplift.kernels.aipw import AipwScores
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -72,6 +74,8 @@ class Scored:
         What treating the row costs, shape ``(n,)``, or ``None``.
     conf_level, df
         Of every interval.
+    below
+        Of a ratio metric the scores of its denominator, relative to the treated's mean.
     """
 
     score: np.ndarray
@@ -83,8 +87,22 @@ class Scored:
     cost: np.ndarray | None
     conf_level: float
     df: float
+    below: AipwScores | None = None
 
     @property
     def share(self) -> np.ndarray:
         """Each row's weight relative to the mean weight, shape ``(n,)``."""
         return self.weight * (self.weight.size / self.weight.sum())
+
+    @property
+    def ratio_errors(self) -> np.ndarray:
+        """Influence values of a ratio's two parts that every score stands on, shape ``(n, 2)``.
+
+        The ratio without treatment, and the treated's mean denominator relative to itself. Weights
+        are left out.
+        """
+        assert self.below is not None
+        share, control, z = self.share, self.gamma_control, self.below
+        n = share.size
+        ratio, least = share @ control / n, share @ z.control / n
+        return np.column_stack([(control - ratio) / least, z.treated - 1])

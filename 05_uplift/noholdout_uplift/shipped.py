@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from noholdout_shared.inference import not_worse_p
 
-from noholdout_uplift.inference import group_effects, interval_columns, std_errors
+from noholdout_uplift.inference import effects_of, group_effects, interval_columns, std_errors
 from noholdout_uplift.scored import Scored
 from noholdout_uplift.tables import segment_labels
 
@@ -50,7 +51,7 @@ def slices_table(
         weighted = inside * (treat * rows.weight)[:, None]
         mass = rows.weight @ inside
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = group_effects(rows.gamma, weighted)
+            found = effects_of(rows, partial(group_effects, membership=weighted))
             errors = std_errors(found, rows.drawn)
         parts.append(
             pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -12,13 +13,14 @@ from noholdout_uplift.inference import (
     METRICS,
     by_fold_membership,
     curve_bands,
+    effects_of,
     group_effects,
     interval_columns,
     std_errors,
 )
-from noholdout_uplift.kernels.curves import Curve, gain_curve, toc_curve
+from noholdout_uplift.kernels.curves import Common, Curve, gain_curve, toc_curve
 from noholdout_uplift.kernels.ranking import rank
-from noholdout_uplift.scored import Drawn, Scored
+from noholdout_uplift.scored import Scored
 
 MAX_LEVELS = 8
 POINTS = 100
@@ -36,7 +38,7 @@ def deciles_table(rows: Scored) -> pd.DataFrame:
     edges = np.linspace(0, 1, 11)
     membership = by_fold_membership(rows.score, rows.fold, edges, rows.weight)
     weighted = membership * rows.weight[:, None]
-    effects = group_effects(rows.gamma, weighted)
+    effects = effects_of(rows, partial(group_effects, membership=weighted))
     return pd.DataFrame(
         {
             "decile": np.arange(1, 11),
@@ -53,15 +55,25 @@ def _curve(
     curve_of: Callable[..., Curve], rows: Scored, fractions: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """A curve's values, each fold's by its weight, with intervals and band."""
-    value = np.zeros(fractions.size)
-    covariance = np.zeros((fractions.size, fractions.size))
-    for k in np.unique(rows.fold):
-        inside = rows.fold == k
-        ranking = rank(rows.score[inside], rows.weight[inside])
-        curve = curve_of(ranking, rows.gamma[inside], fractions, rows.drawn.part(inside))
-        part = rows.weight[inside].sum() / rows.weight.sum()
-        value += part * curve.value
-        covariance += part**2 * curve.covariance
+
+    def over_folds(gamma: np.ndarray, slopes: np.ndarray | None = None) -> Curve:
+        value = np.zeros(fractions.size)
+        covariance = np.zeros((fractions.size, fractions.size))
+        for k in np.unique(rows.fold):
+            inside = rows.fold == k
+            common = None if slopes is None else Common(rows.ratio_errors[inside], slopes)
+            ranking = rank(rows.score[inside], rows.weight[inside])
+            curve = curve_of(ranking, gamma[inside], fractions, rows.drawn.part(inside), common)
+            part = rows.weight[inside].sum() / rows.weight.sum()
+            value += part * curve.value
+            covariance += part**2 * curve.covariance
+        return Curve(value, covariance)
+
+    curve = over_folds(rows.gamma)
+    if rows.below is not None:  # a curve is linear in the effects: see `effects_of`
+        along = over_folds(rows.below.effect).value
+        curve = over_folds(rows.gamma, np.column_stack([along, curve.value]))
+    value, covariance = curve.value, curve.covariance
     errors = np.sqrt(np.diag(covariance).clip(0.0))
     return {"value": value, **curve_bands(value, errors, covariance, fractions, rows, seed)}
 
@@ -86,26 +98,26 @@ def toc_table(rows: Scored, seed: int) -> pd.DataFrame:
 def segments_table(
     frame: pd.DataFrame,
     columns: list[str],
-    gamma: np.ndarray,
-    score: np.ndarray,
-    weight: np.ndarray,
-    drawn: Drawn,
     rows: Scored,
 ) -> pd.DataFrame:
-    """Effects in segments that no data chose: a feature's levels, or its quarters."""
+    """Effects in segments that no data chose: a feature's levels, or its quarters.
+
+    ``rows`` are all of ``frame``, those that only trained included.
+    """
+    drawn = rows.drawn
     parts = []
     for column in columns:
         codes, levels = pd.factorize(segment_labels(frame[column], drawn.copies), sort=True)
         membership = (codes[:, None] == np.arange(len(levels))[None, :]).astype(float)
-        weighted = membership * weight[:, None]
-        effects = group_effects(gamma, weighted)
+        weighted = membership * rows.weight[:, None]
+        effects = effects_of(rows, partial(group_effects, membership=weighted))
         parts.append(
             pd.DataFrame(
                 {
                     "feature": column,
                     "segment": [str(level) for level in levels],
                     "n": drawn.rows(membership).astype(int),
-                    "predicted": score @ weighted / weighted.sum(axis=0),
+                    "predicted": rows.score @ weighted / weighted.sum(axis=0),
                     **interval_columns(
                         effects.values, std_errors(effects, drawn), rows.conf_level, rows.df
                     ),

@@ -23,6 +23,10 @@ class AipwScores:
         """``treated - control``."""
         return self.treated - self.control
 
+    def part(self, rows: np.ndarray) -> AipwScores:
+        """The same of some rows; ``rows`` has shape ``(n,)``."""
+        return AipwScores(self.control[rows], self.treated[rows])
+
 
 def aipw_scores(
     outcome: np.ndarray,

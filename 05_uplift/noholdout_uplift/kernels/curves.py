@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from noholdout_shared.inference import cluster_sums
 
 from noholdout_uplift.kernels.ranking import Ranking
 from noholdout_uplift.scored import Drawn
@@ -18,6 +19,18 @@ class Curve:
 
     value: np.ndarray
     covariance: np.ndarray
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every point of a curve stands on besides its rows: estimated numbers.
+
+    ``errors`` holds their influence values in the rows' own order, shape ``(n, k)``, weights left
+    out; ``slopes`` how much each point falls with them, shape ``(m, k)``.
+    """
+
+    errors: np.ndarray
+    slopes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,7 @@ def gain_curve(
     gamma: np.ndarray,
     fractions: np.ndarray,
     drawn: Drawn = INDEPENDENT,
+    common: Common | None = None,
 ) -> Curve:
     """The gain (Qini) curve ``u * mean(gamma in the top share u)`` at ``fractions``.
 
@@ -45,7 +59,9 @@ def gain_curve(
     sums = _cumulate(ranking, gamma, fractions)
     inside = (np.ones(fractions.size), sums.average - sums.mean)
     outside = (np.zeros(fractions.size), np.zeros(fractions.size))
-    return Curve(sums.gain, _covariance(ranking, gamma, fractions, drawn, inside, outside, sums))
+    return Curve(
+        sums.gain, _covariance(ranking, gamma, fractions, drawn, inside, outside, sums, common)
+    )
 
 
 def toc_curve(
@@ -53,6 +69,7 @@ def toc_curve(
     gamma: np.ndarray,
     fractions: np.ndarray,
     drawn: Drawn = INDEPENDENT,
+    common: Common | None = None,
 ) -> Curve:
     """The TOC ``mean(gamma in the top share u) - mean(gamma)`` at ``fractions > 0``.
 
@@ -64,7 +81,7 @@ def toc_curve(
     outside = (-ones, 0 * ones)
     return Curve(
         sums.mean - sums.average,
-        _covariance(ranking, gamma, fractions, drawn, inside, outside, sums),
+        _covariance(ranking, gamma, fractions, drawn, inside, outside, sums, common),
     )
 
 
@@ -86,6 +103,7 @@ def _covariance(
     inside: tuple[np.ndarray, np.ndarray],
     outside: tuple[np.ndarray, np.ndarray],
     sums: _Cumulated,
+    common: Common | None,
 ) -> np.ndarray:
     """Products of ``slope * (gamma - average) + level``, one pair inside each top, one outside it.
 
@@ -109,7 +127,19 @@ def _covariance(
             for v in (effect**2, effect, np.ones(w.size))
         )
         mixed = (slope * products) @ level.T
-        return ((slope * squares) @ slope.T + mixed + mixed.T + (level * ones) @ level.T) / total**2
+        own = (slope * squares) @ slope.T + mixed + mixed.T + (level * ones) @ level.T
+        if common is None:
+            return own / total**2
+        errors = common.errors[ranking.order]
+        shared = [
+            slope @ np.bincount(bins, weights=each * effect * error, minlength=m + 1)
+            + level @ np.bincount(bins, weights=each * error, minlength=m + 1)
+            for error in errors.T
+        ]
+        cross = np.column_stack(shared) @ common.slopes.T
+        return (
+            own - cross - cross.T + common.slopes @ (errors.T * each) @ errors @ common.slopes.T
+        ) / total**2
     codes = drawn.clusters[ranking.order]
     count = int(codes.max()) + 1
     cell = codes * (m + 1) + bins
@@ -118,4 +148,7 @@ def _covariance(
         for v in (w * effect, w)
     )
     psi = effects @ slope.T + mass @ level.T
+    if common is not None:
+        errors = w[:, None] * common.errors[ranking.order]
+        psi -= cluster_sums(errors, codes) @ common.slopes.T
     return count / max(count - 1, 1) * (psi.T @ psi) / total**2
