@@ -14,7 +14,7 @@ from noholdout_shared.inference import Interval, critical_value, interval
 from noholdout_rdd.kernels.bandwidth import Bandwidths, Selector, select_bandwidths
 from noholdout_rdd.kernels.honest import HonestJump, honest_jump, smoothness_rule
 from noholdout_rdd.kernels.jump import Jump, JumpPair, fit_windows, jump_pair
-from noholdout_rdd.kernels.local import SparseWindow, Spec, jump_variance, local_fit
+from noholdout_rdd.kernels.local import OneCluster, SparseWindow, Spec, jump_variance, local_fit
 from noholdout_rdd.kernels.side import Side
 from noholdout_rdd.pushdown import Pair
 from noholdout_rdd.threshold_data import ThresholdData
@@ -335,7 +335,13 @@ def effect_interval(
 
 
 def refuse_sparse(cutoff: float, problem: SparseWindow) -> DesignError:
-    """The error for a window that can't carry its polynomial."""
+    """The error for a window that can't carry its polynomial, or has one cluster on a side."""
+    if isinstance(problem, OneCluster):
+        return DesignError(
+            f"On one side of the cutoff {cutoff:g} all rows near it belong to one cluster.",
+            "Rows of one cluster move together, so that side has no standard error.",
+            "Widen --bandwidth, or name a cluster column with more groups near the cutoff.",
+        )
     return DesignError(
         f"Within {problem.bandwidth:.4g} of the cutoff {cutoff:g} one side has "
         f"{problem.rows:,} rows, with too few different scores for a polynomial with "

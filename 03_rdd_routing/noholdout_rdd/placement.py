@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ MixedBin = Literal["keep", "drop"]
 
 MIXED_ROWS, MIXED_SHARE = 10, 0.1  # a score that mixes both arms has at least so many and much
 LEAST_ROWS = 10  # rows on each side below which no local fit makes sense
+FARTHEST = 1e20  # distance from the cutoff whose powers, or those of its inverse, are numbers yet
 
 
 def as_stored(cutoff: float, scores: pd.Series) -> float:
@@ -21,13 +24,13 @@ def as_stored(cutoff: float, scores: pd.Series) -> float:
     kind = scores.dtype
     if isinstance(kind, np.dtype) and kind.kind == "f" and kind.itemsize < 8:
         return float(kind.type(cutoff))
-    return cutoff
+    return float(cutoff)
 
 
 def check_cutoff(cutoff: Any) -> None:
     """Raise a DataError unless the cutoff is a finite number."""
-    number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
-    if not number or not np.isfinite(cutoff):
+    number = isinstance(cutoff, (Real, Decimal)) and not isinstance(cutoff, bool)
+    if not number or not math.isfinite(cutoff):
         raise DataError(
             f"The cutoff is {cutoff!r}.",
             "It must be a finite number on the scale of the running variable.",
@@ -60,6 +63,17 @@ def check_sides(
             f"({below:,} below, {above:,} at or above).",
             f"A local fit needs at least {LEAST_ROWS} rows on each side.",
             "Collect more rows on that side.",
+        )
+
+
+def check_reach(distances: list[np.ndarray], running: str) -> None:
+    """Raise a DataError for scores so far from the cutoff, or so near, that powers overflow."""
+    reach = max(float(distance[-1]) for distance in distances)
+    if not 1 / FARTHEST < reach < FARTHEST:
+        raise DataError(
+            f"The scores in {running!r} lie at most {reach:g} from the cutoff.",
+            "The powers of such distances don't fit into a number.",
+            "Write the score and the cutoff in another unit.",
         )
 
 

@@ -17,7 +17,8 @@ from noholdout_shared.jsonable import jsonable, records
 from noholdout_shared.render import effect_text
 from scipy import special
 
-from noholdout_rdd.checks.scores import binomial_check, density_check, distinct_scores
+from noholdout_rdd.checks.moved import binomial_check, density_check
+from noholdout_rdd.checks.scores import distinct_scores
 from noholdout_rdd.columns import Columns
 from noholdout_rdd.estimators.options import check_positive
 from noholdout_rdd.inference import (

@@ -9,6 +9,7 @@ import numpy as np
 from noholdout_shared.engine import SummedRows, read_cells
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing, binary, read_rows
+from noholdout_shared.missing_codes import CODES
 
 from noholdout_rdd.kernels.side import Side
 
@@ -42,6 +43,9 @@ def read_scores(
 def _readable(found: SummedRows, running: str, treatment: str | None) -> bool:
     scores = found.frame[running]
     if scores.dtype.kind not in "iuf" or not np.isfinite(scores).all():
+        return False
+    # A code for missing is one entry here, however many rows hold it; those have to be counted.
+    if {float(scores.min()), float(scores.max())} & CODES:
         return False
     try:
         if treatment is not None:

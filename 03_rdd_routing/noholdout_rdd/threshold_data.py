@@ -21,6 +21,7 @@ from noholdout_rdd.placement import (
     TreatedSide,
     as_stored,
     check_cutoff,
+    check_reach,
     check_sides,
     nearest_first,
     require_variation,
@@ -174,6 +175,7 @@ def read_threshold(
     if not kept.all():
         require_variation(read.outcome[kept], columns.outcome)
     orders, distances = nearest_first(score, cutoff, kept)
+    check_reach(distances, columns.running)
     left, right = read.sides(orders, distances, columns.outcome)
 
     def split(column: np.ndarray) -> Pair:

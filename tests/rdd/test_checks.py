@@ -148,7 +148,49 @@ def test_a_steep_stretch_at_the_cutoff_is_seen_by_the_wider_curve() -> None:
 def test_a_smooth_bend_is_no_curvature() -> None:
     frame = routed(50_000)
     frame["y"] += 1 / (1 + np.exp(-12 * (frame["score"] - 0.65)))
-    assert estimate(frame, **RULE).check("curvature").status == "pass"
+    found = estimate(frame, **RULE)
+    assert found.check("curvature").status == found.check("bandwidth").status == "pass"
+
+
+def test_a_bandwidth_for_each_side_sees_a_bend_that_a_common_one_misses() -> None:
+    frame = routed(50_000)
+    distance = (frame["score"] - 0.7) / 0.03
+    frame["y"] += 0.1 * np.sign(distance) * distance**2 * np.exp(1 - distance**2)
+    common, own = estimate(frame, **RULE), estimate(frame, **RULE, selector="msetwo")
+    check = common.check("bandwidth")
+    assert check.status in ("caution", "fail") and common.check("curvature").status == "pass"
+    below, above = own.tables["bandwidths"]["h"]
+    assert f"({below:.3g} below, {above:.3g} above) gives {own.estimate:+.4g}" in check.message
+    moved = abs(own.estimate - common.estimate) / 2 / common.std_error
+    assert check.implied_bias == pytest.approx(moved, rel=1e-9)
+    # The other way round where each side's own were asked for; not where the user decided.
+    turned = own.check("bandwidth").message
+    assert f"both sides ({common.tables['bandwidths']['h'][0]:.3g} below" in turned
+    given = estimate(frame, **RULE, bandwidth=0.01).check("bandwidth")
+    assert given.status == "pass" and "looks" not in given.message
+
+
+@pytest.mark.parametrize("at", [0.70, 0.69])
+@pytest.mark.parametrize(("share", "status"), [(0.0, "pass"), (0.4, "fail")])
+def test_a_heap_on_a_score_by_the_cutoff(at: float, share: float, status: str) -> None:
+    frame = routed()
+    near = (frame["score"] - 0.7).abs() < 0.1
+    moved = near & (np.random.default_rng(1).random(len(frame)) < share)
+    frame["score"] = frame["score"].mask(moved, at + 0.005).floordiv(0.01).mul(0.01).round(2)
+    found = estimate(frame, **RULE)
+    check = found.check("binomial")
+    assert check.status == status
+    rows = frame["score"].value_counts().sort_index()
+    below, above = rows[rows.index < 0.7].to_numpy()[::-1][:6], rows[rows.index >= 0.7].to_numpy()
+    heap, others = (
+        (above[0], [*above[1:6], *below[:5]])
+        if at == 0.7
+        else (below[0], [*below[1:6], *above[:5]])
+    )
+    if share:
+        assert f"{heap:,} rows have the score {at:.4g} by the cutoff" in check.message
+        assert f"at most {max(others):,} another" in check.message
+        assert check.statistic == (heap - max(others)) * (1 if at == 0.7 else -1)
 
 
 def test_sharp_with_overrides_says_so_and_fuzzy_undoes_it() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from noholdout_rdd import RddEstimate, estimate
+from noholdout_rdd import RddEstimate, density_test, estimate
 from noholdout_shared.errors import DataError, DesignError
 from scipy import special
 
@@ -36,6 +39,58 @@ def test_the_unit_of_the_score_changes_nothing(frame: pd.DataFrame, scale: float
     plain = estimate(frame, **RULE)
     scaled = estimate(frame.assign(score=frame["score"] * scale), **RULE | {"cutoff": 0.5 * scale})
     same(scaled, plain, 1e-3)  # the widest window ends 1e-8 beyond the last score, at most 0.1%
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-40, 1e40, 1e99])
+def test_scores_whose_powers_are_no_numbers(frame: pd.DataFrame, scale: float) -> None:
+    tiny = frame.assign(score=frame["score"] * scale)
+    with pytest.raises(
+        DataError, match=r"'score' lie at most .* Write the score and the cutoff in"
+    ):
+        estimate(tiny, **RULE | {"cutoff": 0.5 * scale})
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e19])
+def test_scores_whose_powers_are_numbers_yet(frame: pd.DataFrame, scale: float) -> None:
+    scaled = estimate(
+        frame.assign(score=frame["score"] * scale), **RULE | {"cutoff": 0.5 * scale}, degree=4
+    )
+    same(scaled, estimate(frame, **RULE, degree=4), 1e-3)
+
+
+def test_a_code_for_missing_among_scores_that_an_engine_sums(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame.loc[:4, "score"] = -999.0
+    for data in (frame, tmp_path / "rows.parquet"):
+        if not isinstance(data, pd.DataFrame):
+            frame.to_parquet(data)
+        with pytest.raises(DataError, match=r"'score'.*-999"):
+            estimate(data, **RULE)
+
+
+def test_a_cutoff_as_a_decimal(frame: pd.DataFrame) -> None:
+    decimals = frame.assign(score=[Decimal(f"{value:.4f}") for value in frame["score"]])
+    found = estimate(decimals, **RULE | {"cutoff": Decimal("0.5")})
+    same(found, estimate(decimals, **RULE), 1e-12)
+    density = density_test(decimals, running="score", cutoff=Decimal("0.5"))
+    assert density.p_value == density_test(decimals, running="score", cutoff=0.5).p_value
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"cluster_sums": "joint"}, {"bandwidth": 0.1}, {"selector": "msecomb2"}]
+)
+def test_a_side_of_one_cluster(frame: pd.DataFrame, options: dict) -> None:
+    with pytest.raises(DesignError, match="all rows near it belong to one cluster"):
+        estimate(frame, cluster="ruled", **RULE, **options)
+
+
+def test_clusters_that_lie_side_by_side(frame: pd.DataFrame) -> None:
+    # Teams by stretches of the score: those around the cutoff hold all rows near it.
+    frame["team"] = (frame["score"] * 4).astype(int)
+    with pytest.raises(DesignError, match="one cluster"):
+        estimate(frame, cluster="team", bandwidth=0.2, **RULE)
+    assert estimate(frame, cluster="team", bandwidth=0.4, **RULE).verdict == "do-not-use"
 
 
 @pytest.mark.parametrize("far", [1e3, 1e6, 1e9])
@@ -177,6 +232,8 @@ def test_intervals_hold_with_four_clusters_on_each_side() -> None:
     ("options", "words"),
     [
         ({"bandwidth": "0.1"}, "bandwidth is '0.1'"),
+        ({"bandwidth": True}, "bandwidth is True"),
+        ({"step": 0.0}, "step is 0.0.*a positive number"),
         ({"donut": "0.1"}, "donut is '0.1'"),
         ({"donut": float("nan")}, "donut is nan"),
         ({"seed": -1}, "seed is -1"),

@@ -8,8 +8,9 @@ import pandas as pd
 from noholdout_shared.checks import Check, HypothesisCheck, judge, untestable
 from noholdout_shared.inference import Interval
 
-from noholdout_rdd.checks import elsewhere, scores, stability
+from noholdout_rdd.checks import elsewhere, moved, scores, stability
 from noholdout_rdd.inference import Effect
+from noholdout_rdd.kernels.bandwidth import Selector
 from noholdout_rdd.kernels.honest import HonestJump
 from noholdout_rdd.kernels.local import SparseWindow, Spec
 from noholdout_rdd.threshold_data import ThresholdData
@@ -27,14 +28,18 @@ def run_checks(
     honest: HonestJump | None,
     conf_level: float,
     shown: Interval,
+    selector: Selector | None,
 ) -> tuple[Check, ...]:
     """All checks: the tests as one family, then those judged by size, then what can't be tested.
 
-    The violations are measured against the standard error of the robust estimate.
+    The violations are measured against the standard error of the robust estimate. ``selector``
+    chose the bandwidths, if one did.
     """
     tests: list[HypothesisCheck] = []
     skipped: list[Check] = []
-    for name, assumption, make in _tests(data, effect, spec, placebos, honest, conf_level):
+    for name, assumption, make in _tests(
+        data, effect, spec, placebos, honest, conf_level, selector
+    ):
         try:
             tests.append(make())
         except SparseWindow:
@@ -67,10 +72,11 @@ def _tests(
     placebos: pd.DataFrame,
     honest: HonestJump | None,
     conf_level: float,
+    selector: Selector | None,
 ) -> list[Maker]:
     found: list[Maker] = [
-        ("density", scores.DENSITY_HOLDS, lambda: scores.density_check(data, effect)),
-        ("binomial", scores.BINOMIAL_HOLDS, lambda: scores.binomial_check(data, effect)),
+        ("density", moved.DENSITY_HOLDS, lambda: moved.density_check(data, effect)),
+        ("binomial", moved.BINOMIAL_HOLDS, lambda: moved.binomial_check(data, effect)),
         (
             "placebo_cutoffs",
             elsewhere.PLACEBO_HOLDS,
@@ -84,7 +90,7 @@ def _tests(
         (
             "bandwidth",
             stability.BANDWIDTH_HOLDS,
-            lambda: stability.bandwidth_check(data, effect, spec),
+            lambda: stability.bandwidth_check(data, effect, spec, selector),
         ),
         ("donut", stability.DONUT_HOLDS, lambda: stability.donut_check(data, effect, spec)),
         (

@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from noholdout_shared.checks import Check, HypothesisCheck, Status, structural, untestable
+from noholdout_shared.checks import Check, Status, structural, untestable
 from noholdout_shared.inference import Interval
-from noholdout_shared.render import effect_text, p_text
-from scipy import special
+from noholdout_shared.render import effect_text
 
+from noholdout_rdd.checks.moved import repeated_share
 from noholdout_rdd.inference import WEAK_FIRST_STAGE, Effect
 from noholdout_rdd.kernels.bandwidth import MANY_TIES
-from noholdout_rdd.kernels.density import density_jump
-from noholdout_rdd.kernels.local import SparseWindow
 from noholdout_rdd.threshold_data import ThresholdData
 
 FEW_SCORES, SOME_SCORES = 5, 15  # different scores within h on one side
-DENSITY_SCORES = 20  # different scores within h that the density fit needs when scores repeat
 FEW_EVENTS, RARE_SHARE = 5, 0.1  # rows with another than the commonest outcome, within h
 FEW_CLUSTERS, MANY_CLUSTERS = 4, 10  # clusters within h on one side
-NEAREST_ROWS = 100  # rows around the cutoff whose sides the binomial test counts
 
-DENSITY_HOLDS = "Nobody can move their score across the cutoff on purpose."
-BINOMIAL_HOLDS = "Right at the cutoff, as many rows lie below as above."
 SCORES_HOLD = "The score takes enough different values near the cutoff."
 ROUNDING_HOLDS = "The stored score is the score that the rule saw."
 RARE_HOLDS = "The outcome varies enough near the cutoff on both sides."
 CLUSTERS_HOLD = "There are enough clusters on both sides to measure the error."
 COMPLIANCE_HOLDS = "The score alone decides who is treated."
 OTHER_HOLDS = "Nothing else that moves the outcome switches at the cutoff."
-
-
-def density_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
-    """Density test of Cattaneo, Jansson and Ma (2020): do scores heap on one side?
-
-    Implied bias: the surplus share of rows on the fuller side, times the outcome's standard
-    deviation near the cutoff (those who moved differ from the others by one such deviation).
-    """
-    if repeated_share(data) >= MANY_TIES and least_scores(data, effect) < DENSITY_SCORES:
-        # The window that holds enough scores would be far too wide, and a bend look like a jump.
-        raise SparseWindow(max(effect.h), 0, DENSITY_SCORES)
-    found = density_jump(data.sides)
-    low, high = sorted(max(f, 0.0) for f in found.density)
-    share = (high - low) / high if high > 0 else 0.0
-    fuller = "at or above" if found.difference > 0 else "below"
-    return HypothesisCheck(
-        "density",
-        DENSITY_HOLDS,
-        found.statistic,
-        found.p_value,
-        share * _deviation_near(data, effect) / abs(effect.first_stage),
-        f"The density of {data.running} is {found.density[0]:.4g} just below the cutoff and "
-        f"{found.density[1]:.4g} just above ({p_text(found.p_value)}).",
-        f"Up to {share:.0%} of the rows just {fuller} it look moved there, and who moves isn't "
-        "random. Find out who can see or set the score; try --donut.",
-    )
 
 
 def distinct_scores(data: ThresholdData, effect: Effect) -> Check:
@@ -182,66 +150,6 @@ def other_changes(data: ThresholdData, shown: Interval) -> Check:
         "could hide an effect too; the interval holds zero already. Ask who else uses this score."
     )
     return untestable("other_changes", OTHER_HOLDS, message, max(needed, 0.0))
-
-
-def _deviation_near(data: ThresholdData, effect: Effect) -> float:
-    """Standard deviation of the outcome among the rows within h."""
-    near = [
-        (side.values[0, :n], side.each(n), side.scatter(n))
-        for side, n in zip(data.sides, effect.pair.n_h, strict=True)
-    ]
-    rows = sum(float(each.sum()) for _, each, _ in near)
-    mean = sum(float(each @ y) for y, each, _ in near) / rows
-    squares = sum(float(each @ (y - mean) ** 2 + own.sum()) for y, each, own in near)
-    return float(np.sqrt(squares / rows))
-
-
-def repeated_share(data: ThresholdData) -> float:
-    """The share of rows that repeat another row's score, on the side with more of them."""
-    return max(1 - side.different.size / side.rows for side in data.sides)
-
-
-def least_scores(data: ThresholdData, effect: Effect) -> int:
-    """Different scores within h, on the side with fewer."""
-    return min(
-        int(np.searchsorted(side.different, side.distance[n - 1], side="right"))
-        for side, n in zip(data.sides, effect.pair.n_h, strict=True)
-    )
-
-
-def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
-    """Exact binomial test on the rows nearest to the cutoff.
-
-    So near, the density can hardly change by itself, and no fit is needed. Implied bias as in
-    :func:`density_check`.
-    """
-    if repeated_share(data) >= MANY_TIES:
-        raise SparseWindow(max(effect.h), 0, 0)
-    nearest = np.sort(
-        np.concatenate(
-            [
-                np.repeat(s.distance[:NEAREST_ROWS], s.each(s.n)[:NEAREST_ROWS].astype(int))
-                for s in data.sides
-            ]
-        )
-    )
-    width = float(nearest[min(NEAREST_ROWS, nearest.size) - 1])
-    below, above = (side.rows_in(side.within(width, "uniform")) for side in data.sides)
-    rows = below + above
-    less = min(below, above)
-    p_value = min(1.0, 2 * float(special.bdtr(less, rows, 0.5)))
-    share = 1 - less / max(below, above)
-    return HypothesisCheck(
-        "binomial",
-        BINOMIAL_HOLDS,
-        float(above - below),
-        p_value,
-        share * _deviation_near(data, effect) / abs(effect.first_stage),
-        f"Of the {rows} rows within {width:.3g} of the cutoff {below} lie below and {above} at or "
-        f"above ({p_text(p_value)}).",
-        "The rows right at the cutoff pile up on one side, as moved scores would. Find out who can "
-        "see or set the score.",
-    )
 
 
 def rounded_scores(data: ThresholdData, effect: Effect) -> Check:

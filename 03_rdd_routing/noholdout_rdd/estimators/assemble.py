@@ -65,6 +65,7 @@ def assemble(
             honest=honest,
             conf_level=conf_level,
             shown=found,
+            selector=options.selector if chosen == options.selector else None,
         ),
         tables={
             "bandwidths": _bandwidth_table(effect),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from noholdout_shared.errors import DesignError
 
@@ -15,7 +17,7 @@ from noholdout_rdd.inference import (
     nearest_scores,
     refuse_sparse,
 )
-from noholdout_rdd.kernels.local import SparseWindow
+from noholdout_rdd.kernels.local import OneCluster, SparseWindow
 from noholdout_rdd.ratio import linearised_ratio, pilot_ratio
 from noholdout_rdd.result import RddEstimate
 from noholdout_rdd.threshold_data import ThresholdData
@@ -69,7 +71,9 @@ def local_polynomial(rows: ThresholdData, options: Options) -> RddEstimate:
 
 
 def _require_noise(rows: ThresholdData, effect: Effect) -> None:
-    """Raise a DesignError where the outcome has no scatter around the fit at the cutoff."""
+    """Raise where nothing tells how far off the fit at the cutoff may be."""
+    if math.isnan(effect.robust_error):
+        raise OneCluster(max(effect.h), min(effect.rows_h), 2)
     values = np.concatenate([side.values[0] for side in effect.sides])
     if effect.robust_error > NO_NOISE * np.ptp(values):
         return
@@ -111,6 +115,8 @@ def _chosen(rows: ThresholdData, options: Options) -> tuple[ThresholdData, Effec
         pilot = rows if rows.denominator is None else pilot_ratio(rows, spec, selector)
         found = choose_bandwidths(pilot, spec, selector, fuzzy=options.fuzzy)
         return *_fit(rows, found.h, found.b, options), selector
+    except OneCluster:
+        raise
     except SparseWindow:
         width = nearest_scores(rows, spec.degree + 2)
         words = f"the nearest {spec.degree + 2} scores: too few for {selector}"

@@ -106,10 +106,11 @@ def is_fuzzy(design: Design | None, treatment: str | None, denominator: str | No
 def check_positive(**options: float | None) -> None:
     """Raise a DataError for a width or bound that isn't a positive number."""
     for name, value in options.items():
-        if value is not None and not (isinstance(value, Real) and 0 < value < float("inf")):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not (isinstance(value, Real) and 0 < value < float("inf")):
             raise DataError(
                 f"{name} is {value!r}.",
-                "A bandwidth is a distance on the scale of the running variable, smoothness a "
-                "bound on a second derivative.",
-                "Give a positive number, or leave it out.",
+                "It must be a positive number.",
+                "Give one, or leave it out.",
             )

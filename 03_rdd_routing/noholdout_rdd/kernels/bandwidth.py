@@ -15,6 +15,7 @@ import numpy as np
 from noholdout_rdd.kernels.local import (
     DEFAULT,
     LocalFit,
+    OneCluster,
     SparseWindow,
     Spec,
     Variance,
@@ -202,6 +203,8 @@ def _stage(
     noise = mix @ residuals(side, fit.n, fit, variance)
     clusters = side.clusters
     v = weights_variance(fit.weights(power), noise, clusters, o)
+    if np.isnan(v):
+        raise OneCluster(fit.bandwidth, side.rows_in(fit.n), 2)
     constant = fit.leading_bias(power)
     bias_fit = local_fit(side, h_bias, o_bias, kernel)
     bias_weights = bias_fit.weights(o + 1)

@@ -98,6 +98,10 @@ class SparseWindow(Exception):
         self.bandwidth, self.rows, self.needed = bandwidth, rows, needed
 
 
+class OneCluster(SparseWindow):
+    """All rows of one side within a bandwidth belong to one cluster: it has no variance."""
+
+
 def local_fit(side: Side, bandwidth: float, degree: int, kernel: Kernel) -> LocalFit:
     """Fit; raises :class:`SparseWindow` when the window can't carry the polynomial."""
     n = side.within(bandwidth, kernel)
