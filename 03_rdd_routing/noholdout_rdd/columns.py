@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from noholdout_shared.errors import DataError
@@ -33,6 +34,17 @@ class Columns:
             *self.costs,
         ]
 
+    def require_names(self) -> None:
+        """Raise a DataError for a part that one named column must play and none or several do."""
+        for part in ("outcome", "running"):
+            if getattr(self, part) is None:
+                raise DataError(f"{part} is None.", "", f"Name the {part} column.")
+        for value in self.named():
+            if not isinstance(value, Hashable):
+                raise DataError(
+                    f"{value!r} was given where one column is named.", "", "Name a single column."
+                )
+
     def refuse_reuse(self) -> None:
         """Raise a DataError when the score or the outcome plays another part too."""
         parts = {
@@ -59,3 +71,10 @@ class Columns:
                     "What is to be explained can't explain itself.",
                     f"Name another column for {part}, or leave it out.",
                 )
+
+
+def column_list(option: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of an option that takes several; a text alone would be read letter by letter."""
+    if isinstance(columns, str):
+        raise DataError(f"{option} is the text {columns!r}.", "", "Pass a list of column names.")
+    return tuple(columns)

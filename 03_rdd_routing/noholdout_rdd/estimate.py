@@ -8,7 +8,7 @@ from typing import Any
 from noholdout_shared.arguments import check_seed, resolve_replicates
 from noholdout_shared.input import Missing
 
-from noholdout_rdd.columns import Columns
+from noholdout_rdd.columns import Columns, column_list
 from noholdout_rdd.estimators.local_polynomial import local_polynomial
 from noholdout_rdd.estimators.options import Design, Options, fit_spec, is_fuzzy
 from noholdout_rdd.inference import Inference
@@ -173,9 +173,9 @@ def estimate(
         running=running,
         treatment=treatment,
         denominator=denominator,
-        covariates=tuple(covariates),
-        other_rules=tuple(other_rules),
-        costs=tuple(costs),
+        covariates=column_list("covariates", covariates),
+        other_rules=column_list("other_rules", other_rules),
+        costs=column_list("costs", costs),
         cluster=cluster,
         weights=weights,
     )

@@ -219,14 +219,19 @@ def nearest_scores(data: ThresholdData, count: int) -> float:
 
     Raises
     ------
-    SparseWindow
+    DesignError
         One side has fewer.
     """
     width = 0.0
-    for side in data.sides:
+    for side, word in zip(data.sides, ("below", "at or above"), strict=True):
         unique = side.different
         if unique.size < count:
-            raise SparseWindow(float(unique[-1]), side.rows, count)
+            raise DesignError(
+                f"{data.running!r} takes {unique.size} different values {word} the cutoff "
+                f"{data.cutoff:g}: too few different scores for the fit, which needs {count}.",
+                "The answer would hang on the curve that is supposed between the scores.",
+                "Store the score unrounded, or compare the groups by another method.",
+            )
         width = max(width, float(unique[count - 1]))
     return 1.001 * width if width > 0 else 1.0
 

@@ -163,6 +163,7 @@ def read_threshold(
     check_choice("treated_side", treated_side, ("above", "below"))
     check_choice("mixed_bin", mixed_bin, ("keep", "drop"))
     check_cutoff(cutoff)
+    columns.require_names()
     columns.refuse_reuse()
     read, cutoff = _read(data, columns, cutoff, missing, may_sum)
     score, each = read.score, read.rows.each

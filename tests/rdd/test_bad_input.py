@@ -50,6 +50,10 @@ RULE = {"outcome": "y", "running": "score", "cutoff": 0.5}
         ({"variance": "hc1", "cluster": "team"}, DataError, "together with a cluster"),
         ({"conf_level": 95}, DataError, "conf_level is 95"),
         ({"treated_side": "left"}, DataError, "treated_side is 'left'"),
+        ({"outcome": ["y"]}, DataError, "where one column is named"),
+        ({"outcome": None}, DataError, "outcome is None.*Name the outcome column"),
+        ({"covariates": "team"}, DataError, "covariates is the text 'team'"),
+        ({"costs": "team"}, DataError, "costs is the text 'team'"),
     ],
 )
 def test_messages(frame: pd.DataFrame, options: dict, error: type, words: str) -> None:
@@ -78,7 +82,8 @@ def test_constant_outcome(frame: pd.DataFrame) -> None:
 
 def test_two_distinct_scores_on_a_side(frame: pd.DataFrame) -> None:
     frame["score"] = np.where(frame["score"] < 0.5, np.round(frame["score"] * 2) / 5, 0.9)
-    with pytest.raises(DesignError, match="too few different scores"):
+    words = "'score' takes 2 different values below the cutoff 0.5: too few different scores"
+    with pytest.raises(DesignError, match=words):
         estimate(frame, **RULE)
 
 
