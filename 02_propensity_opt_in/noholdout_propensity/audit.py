@@ -164,8 +164,10 @@ def _control_lines(answer: PropensityEstimate) -> list[str]:
 def _strength_rows(answer: PropensityEstimate) -> list[str]:
     rows = []
     table = answer.tables["sensitivity"]
+    positive = answer.settings["regression_estimate"] > 0
     for covariate, part in table.groupby("covariate", sort=False):
-        erased = part[part["conf_low"] * part["conf_high"] <= 0]
+        # A cause may leave an interval that holds zero, or one on its other side.
+        erased = part[(part["conf_low"] if positive else -part["conf_high"]) <= 0]
         times = part["times"].max() if erased.empty else erased["times"].min()
         words = TIMES_IN_WORDS.get(float(times), f"{times:g} times as strong as")
         ends = "would not erase the effect" if erased.empty else "would erase the effect"

@@ -69,6 +69,51 @@ def test_a_confounder_of_the_robustness_value_brings_zero() -> None:
     assert adjusted(effect, value, value)[0] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("true_effect", [0.4, -0.4])  # short of zero, and beyond it
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_adjusting_for_a_known_cause_is_the_regression_with_it(
+    true_effect: float, sign: float
+) -> None:
+    # The bounds rest on an identity: from the regression without a cause and its two partial R2s
+    # follow the estimate and the error of the regression with it.
+    import statsmodels.api as sm
+    from noholdout_propensity.kernels.sensitivity import adjusted
+
+    rng = np.random.default_rng(4)
+    cause, x, noise, other = rng.normal(size=(4, 500))
+    d = 0.5 * x + cause + other
+    y = sign * (true_effect * d + 3 * cause + x + noise)
+    short = sm.OLS(y, np.column_stack([np.ones(500), x, d])).fit()
+    long = sm.OLS(y, np.column_stack([np.ones(500), x, d, cause])).fit()
+    of_d = sm.OLS(d, np.column_stack([np.ones(500), x, cause])).fit()
+    # A partial R2 is t^2 / (t^2 + df).
+    shares = [fit.tvalues[-1] ** 2 / (fit.tvalues[-1] ** 2 + fit.df_resid) for fit in (of_d, long)]
+    effect = LinearEffect(short.params[2], short.bse[2], int(short.df_resid))
+    value, error = adjusted(effect, *shares)
+    assert value == pytest.approx(long.params[2], rel=1e-9)
+    assert error == pytest.approx(long.bse[2], rel=1e-9)
+
+
+def test_a_cause_stronger_than_the_effect_turns_its_sign() -> None:
+    # The category alone is worth several times the effect that is left: what a cause as strong
+    # would leave lies beyond zero, in the table, in words and on the audit's page.
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 3000))
+    d = (rng.random(3000) < 1 / (1 + np.exp(-0.8 * a))).astype(int)
+    for sign in (1, -1):
+        y = sign * (0.3 * d + 3 * a) + 0.3 * b + rng.normal(size=3000)
+        frame = pd.DataFrame({"y": y, "d": d, "a": a, "b": b})
+        answer = estimate(frame, outcome="y", treatment="d", covariates=["a", "b"], audit=True)
+        bounds = answer.tables["sensitivity"].set_index(["covariate", "times"])
+        left = sign * bounds.loc["a", "estimate"]
+        assert left.is_monotonic_decreasing and left.iloc[0] < -0.5
+        text = answer.check("hidden_confounder").message
+        assert f"to {bounds.loc[('a', 1.0), 'estimate']:+.3g}" in text
+        page = audit_page(answer)
+        assert "as strong as a: would erase the effect" in page
+        assert "3 times as strong as b: would not erase the effect" in page
+
+
 def test_rosenbaum_bounds_of_signs_by_hand() -> None:
     # Ten pairs with a difference, nine of them up. Without hidden bias the chance of nine or more
     # is 11/1024; with Gamma 2 a pair goes up with chance 2/3: 10 (2/3)^9 / 3 + (2/3)^10.

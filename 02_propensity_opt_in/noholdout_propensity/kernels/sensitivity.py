@@ -83,7 +83,8 @@ def robustness_value(effect: LinearEffect, level: float | None = None) -> float:
 def adjusted(effect: LinearEffect, r2_treatment: float, r2_outcome: float) -> tuple[float, float]:
     """Estimate and standard error, had the confounder been in the regression.
 
-    Cinelli and Hazlett (2020), equations 13 and 14; it pulls the estimate towards zero.
+    Cinelli and Hazlett (2020), equations 13 and 14; it pulls the estimate towards zero, and past it
+    where it is strong enough.
     """
     bias = (
         effect.std_error
@@ -95,7 +96,7 @@ def adjusted(effect: LinearEffect, r2_treatment: float, r2_outcome: float) -> tu
         * math.sqrt((1 - r2_outcome) / (1 - r2_treatment))
         * math.sqrt(effect.df / (effect.df - 1))
     )
-    return math.copysign(abs(effect.estimate) - bias, effect.estimate), std_error
+    return math.copysign(1.0, effect.estimate) * (abs(effect.estimate) - bias), std_error
 
 
 def partial_r2(sums: ArmSums, columns: list[int]) -> float:
