@@ -339,6 +339,12 @@ def effect_interval(
     return interval(effect.corrected, effect.robust_error, conf_level, effect.df)
 
 
+def require_clusters_near(effect: Effect) -> None:
+    """Raise :class:`OneCluster` where a side has no standard error for want of clusters."""
+    if math.isnan(effect.robust_error):
+        raise OneCluster(max(effect.h), min(effect.rows_h), 2)
+
+
 def refuse_sparse(cutoff: float, problem: SparseWindow) -> DesignError:
     """The error for a window that can't carry its polynomial, or has one cluster on a side."""
     if isinstance(problem, OneCluster):
@@ -352,5 +358,6 @@ def refuse_sparse(cutoff: float, problem: SparseWindow) -> DesignError:
         f"{problem.rows:,} rows, with too few different scores for a polynomial with "
         f"{problem.needed} coefficients.",
         "The fit at the cutoff isn't determined.",
-        "Widen --bandwidth, lower --degree, or collect more rows near the cutoff.",
+        "Widen --bandwidth or lower --degree where you gave them, store the score unrounded, or "
+        "collect more rows near the cutoff.",
     )

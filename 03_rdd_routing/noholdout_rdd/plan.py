@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from numbers import Real
 from textwrap import wrap
 from typing import Any
 
@@ -27,11 +29,14 @@ from noholdout_rdd.inference import (
     fit_effect,
     nearest_scores,
     refuse_sparse,
+    require_clusters_near,
 )
 from noholdout_rdd.kernels.bandwidth import PILOT
-from noholdout_rdd.kernels.local import KERNELS, SparseWindow, Spec
+from noholdout_rdd.kernels.local import KERNELS, OneCluster, SparseWindow, Spec
 from noholdout_rdd.kernels.side import Kernel
 from noholdout_rdd.threshold_data import ThresholdData, read_threshold
+
+Widths = tuple[float, float]
 
 GROWTH = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -189,7 +194,7 @@ def plan(
             "The outcome doesn't vary near the planned cutoff.",
             "Check the outcome column, or give --outcome-sd.",
         )
-    asked = read.n_obs if rows is None else rows
+    asked = read.n_obs if rows is None else int(rows)
     table = _table(per_row, asked, effect, power, conf_level, found.df)
     now = table[table["rows"] == asked].iloc[0]
     checks = (distinct_scores(read, found),)
@@ -233,14 +238,18 @@ def _check_plan(
             "One deviation of all rows doesn't say how much the rows of a cluster move together.",
             "Name the outcome's column instead of its deviation, or leave out cluster.",
         )
-    if effect is not None and not (np.isfinite(effect) and effect != 0):
+    if effect is not None and not (_is_number(effect) and effect != 0):
         raise DataError(f"effect is {effect!r}.", "", "Give an effect other than zero.")
-    if rows is not None and rows < 20:
-        raise DataError(f"rows is {rows}.", "", "Plan with at least 20 rows.")
-    if not 0.05 < power < 1:
+    if rows is not None and not (_is_number(rows) and rows >= 20 and rows == int(rows)):
+        raise DataError(f"rows is {rows!r}.", "", "Plan with a whole number of at least 20 rows.")
+    if not (_is_number(power) and 0.05 < power < 1):
         raise DataError(
-            f"power is {power}.", "It is a probability.", "Use 0.8 for four chances in five."
+            f"power is {power!r}.", "It is a probability.", "Use 0.8 for four chances in five."
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _rows(
@@ -265,16 +274,30 @@ def _rows(
 
 
 def _expected(read: ThresholdData, spec: Spec, bandwidth: float | None, *, known: bool) -> Effect:
-    if bandwidth is not None:
-        return fit_effect(read, (bandwidth,) * 2, (bandwidth,) * 2, spec, fuzzy=False)
-    if known:
-        chosen = choose_bandwidths(read, spec, "mserd", fuzzy=False)
-        return fit_effect(read, chosen.h, chosen.b, spec, fuzzy=False)
-    scores = np.concatenate([-read.left.distance, read.right.distance])
-    quartiles = np.quantile(scores, [0.25, 0.75])
-    spread = min(float(scores.std(ddof=1)), float(quartiles[1] - quartiles[0]) / 1.349)
-    width = max(PILOT[spec.kernel] * spread * scores.size**-0.2, nearest_scores(read, 3))
-    return fit_effect(read, (width,) * 2, (width,) * 2, spec, fuzzy=False)
+    h, b = _bandwidths(read, spec, bandwidth, known=known)
+    found = fit_effect(read, h, b, spec, fuzzy=False)
+    require_clusters_near(found)
+    return found
+
+
+def _bandwidths(
+    read: ThresholdData, spec: Spec, bandwidth: float | None, *, known: bool
+) -> tuple[Widths, Widths]:
+    """As given or as the estimate would choose them; the selector's pilot without an outcome."""
+    if bandwidth is None and known:
+        try:
+            chosen = choose_bandwidths(read, spec, "mserd", fuzzy=False)
+            return chosen.h, chosen.b
+        except OneCluster:
+            raise
+        except SparseWindow:
+            bandwidth = nearest_scores(read, 3)
+    if bandwidth is None:
+        scores = np.concatenate([-read.left.distance, read.right.distance])
+        quartiles = np.quantile(scores, [0.25, 0.75])
+        spread = min(float(scores.std(ddof=1)), float(quartiles[1] - quartiles[0]) / 1.349)
+        bandwidth = max(PILOT[spec.kernel] * spread * scores.size**-0.2, nearest_scores(read, 3))
+    return (bandwidth,) * 2, (bandwidth,) * 2
 
 
 def _weights_length(found: Effect) -> float:

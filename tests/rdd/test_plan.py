@@ -88,7 +88,11 @@ def test_text_and_json() -> None:
         ({"outcome_sd": 1.0, "cluster": "score"}, DataError, "needs yesterday's outcome"),
         ({"outcome": "done", "power": 80}, DataError, "power is 80"),
         ({"outcome": "done", "effect": 0.0}, DataError, "effect is 0.0"),
+        ({"outcome": "done", "power": "80%"}, DataError, "power is '80%'"),
+        ({"outcome": "done", "effect": "5"}, DataError, "effect is '5'"),
         ({"outcome": "done", "rows": 3}, DataError, "rows is 3"),
+        ({"outcome": "done", "rows": 100.5}, DataError, "rows is 100.5.*a whole number"),
+        ({"outcome": "done", "rows": float("nan")}, DataError, "rows is nan"),
         ({"outcome": "done", "cutoff": 7.0}, DesignError, "No row lies"),
     ],
 )
@@ -107,3 +111,18 @@ def test_few_clusters_widen_the_plan_as_they_widen_the_estimate() -> None:
     assert at_smallest.power_at_effect == pytest.approx(0.8, abs=0.001)
     plain = plan(frame, outcome="done", **RULE)
     assert plain.smallest_effect == pytest.approx(2.801585 * plain.std_error, rel=1e-6)
+
+
+def test_a_coarse_score_is_planned_as_it_would_be_estimated() -> None:
+    frame = yesterday()
+    coarse = frame.assign(score=np.floor(frame["score"] * 10) / 10 + 0.05)
+    found = plan(coarse, outcome="done", **RULE)
+    expected = estimate(coarse, outcome="done", **RULE).std_error
+    assert found.std_error == pytest.approx(expected, rel=1e-9)
+    assert found.checks[0].status == "fail"
+
+
+def test_a_side_of_one_cluster_has_no_plan() -> None:
+    frame = yesterday().assign(team=lambda rows: (rows["score"] >= 0.7).astype(int))
+    with pytest.raises(DesignError, match="belong to one cluster"):
+        plan(frame, outcome="done", cluster="team", bandwidth=0.2, **RULE)

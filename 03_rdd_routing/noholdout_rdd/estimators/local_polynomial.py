@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from noholdout_shared.errors import DesignError
 
@@ -16,6 +14,7 @@ from noholdout_rdd.inference import (
     fit_honest,
     nearest_scores,
     refuse_sparse,
+    require_clusters_near,
 )
 from noholdout_rdd.kernels.local import OneCluster, SparseWindow
 from noholdout_rdd.ratio import linearised_ratio, pilot_ratio
@@ -62,6 +61,7 @@ def local_polynomial(rows: ThresholdData, options: Options) -> RddEstimate:
     """
     try:
         rows, effect, chosen = _effect(rows, options)
+        require_clusters_near(effect)
         _require_noise(rows, effect)
         honest = fit_honest(effect, options.spec, options.smoothness)
         result = assemble(rows, effect, honest, options, chosen)
@@ -71,9 +71,7 @@ def local_polynomial(rows: ThresholdData, options: Options) -> RddEstimate:
 
 
 def _require_noise(rows: ThresholdData, effect: Effect) -> None:
-    """Raise where nothing tells how far off the fit at the cutoff may be."""
-    if math.isnan(effect.robust_error):
-        raise OneCluster(max(effect.h), min(effect.rows_h), 2)
+    """Raise a DesignError where the outcome has no scatter around the fit at the cutoff."""
     values = np.concatenate([side.values[0] for side in effect.sides])
     if effect.robust_error > NO_NOISE * np.ptp(values):
         return
