@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Limits = Literal["always-valid", "alpha-spending"]
 ALWAYS_VALID = "always valid: normal mixture over sizes and days of change, Holm over units"
 SPENDING = "alpha spending: Lan and DeMets, Pocock's type, week by week, over all units"
+LONGEST_WATCH = 730  # periods whose limits are drawn: two years of days
 HISTORY = 56  # periods before the watch when no day is named: eight weeks of days
 
 
@@ -233,12 +235,13 @@ def check_horizon(limits: Limits, horizon: int | None) -> None:
             "An option that changes nothing would mislead.",
             "Leave it out, or ask for --limits alpha-spending.",
         )
-    if limits == "alpha-spending" and (horizon is None or horizon < 2):
-        given = "no horizon was" if horizon is None else f"horizon {horizon} was"
+    whole = isinstance(horizon, Integral) and 2 <= horizon <= LONGEST_WATCH
+    if limits == "alpha-spending" and not whole:
+        given = "no horizon was" if horizon is None else f"horizon {horizon!r} was"
         raise DataError(
             f"limits 'alpha-spending' were asked, and {given} given.",
             "The error is spent over a number of periods that is fixed before the first look.",
-            "Name it with --horizon (two or more), the same at every look.",
+            f"Name it with --horizon (2 to {LONGEST_WATCH}), the same at every look.",
         )
 
 

@@ -183,6 +183,12 @@ def plan(
         for span in spans
     ]
     designs = pd.DataFrame(rows)
+    if designs["smallest_effect"].isna().all():
+        raise DesignError(
+            f"No design has an error: in these {length} periods units differ by rounding alone.",
+            "How far they stray by themselves is what a plan is made of.",
+            "Check that the outcome was logged for each unit.",
+        )
     chosen = designs.iloc[-1]
     if effect is not None and (designs["smallest_effect"] <= effect).any():
         chosen = designs[designs["smallest_effect"] <= effect].iloc[0]

@@ -14,9 +14,16 @@ OFFSET = r"(:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)$"
 
 
 def ordered_times(values: pd.Series, column: str) -> pd.Series:
-    """Times that have an order: numbers and dates as they are, texts read as dates."""
+    """Times that have an order: numbers and dates as they are, texts read as either."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return values.dt.to_timestamp()
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return values
+    numbers = pd.to_numeric(values, errors="coerce")
+    if numbers.notna().all():
+        return numbers
     parsed = wall_clock(values)
     wrong = parsed.isna()
     if wrong.any():
@@ -86,6 +93,8 @@ def launch_index(times: np.ndarray, start: Any, column: str) -> int:
             # A bare number would be read as nanoseconds since 1970.
             if isinstance(start, (int, float, np.number)):
                 raise ValueError
+            if isinstance(start, pd.Period):
+                start = start.to_timestamp()
             value: Any = np.datetime64(pd.Timestamp(start).tz_localize(None))
             problem += "dates"
         else:

@@ -233,3 +233,31 @@ def test_bad_data_says_what_is_wrong() -> None:
     mixed = frame.assign(region=np.where(frame["time"] < 5, "a", "b"))
     with pytest.raises(DataError, match="lie in several 'region'"):
         estimate(mixed, **ONE, cluster="region")
+
+
+def spelled(times: pd.Series, kind: str) -> pd.Series:
+    """The same times as another type."""
+    months = pd.Series(pd.period_range("2019-01", periods=90, freq="M"))[times].set_axis(
+        times.index
+    )
+    return {
+        "text": lambda: times.astype(str),
+        "category": lambda: times.astype("category"),
+        "period": lambda: months.astype("period[M]"),
+        "month": lambda: months.astype(str),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["text", "category", "period", "month"])
+def test_times_of_any_type_that_has_an_order(kind: str) -> None:
+    frame = launch_frame(4)
+    asked = {**ONE, "block": 7}
+    plain = estimate(frame, **asked)
+    times = spelled(frame["time"], kind)
+    start = times[frame["time"] == 60].iloc[0]
+    found = estimate(frame.assign(time=times), **asked | {"start": start})
+    assert (found.estimate, found.std_error) == (plain.estimate, plain.std_error)
+    launch = [start if unit == "u00" else None for unit in frame["unit"]]
+    by_column = {k: v for k, v in asked.items() if k not in ("treated", "start")}
+    other = estimate(frame.assign(time=times, first=launch), **by_column, first_treated="first")
+    assert other.estimate == pytest.approx(plain.estimate, abs=1e-12)

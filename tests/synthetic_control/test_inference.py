@@ -175,3 +175,36 @@ def test_rmspe_ratio_and_rank() -> None:
     assert math.isnan(ratios[1])  # a perfect fit before the launch has no ratio
     assert rank_p(2.0, np.array([1.0, 3.0, 0.5])) == pytest.approx(2 / 4)
     assert math.isnan(rank_p(math.nan, np.array([1.0])))
+
+
+@pytest.mark.parametrize("inference", ["by-design", "conformal", "jackknife-plus", "bootstrap"])
+@pytest.mark.parametrize("treated", [1, 6])
+def test_what_rounding_leaves_is_no_standard_error(inference: str, treated: int) -> None:
+    """All units move as one, so that no spread of theirs says how far off the answer may be."""
+    path = np.sin(np.arange(80) / 5) * np.ones((12, 1))
+    path[:treated, 60:] += 0.05
+    units = [f"u{i:02d}" for i in range(treated)]
+    frame = panel_frame(path)
+    found = estimate(frame, **COLUMNS, treated=units, start=60, inference=inference)
+    assert found.estimate == pytest.approx(0.05)
+    assert math.isnan(found.std_error) and math.isnan(found.conf_low)
+    assert "undefined" in found.inference and found.verdict != "sound"
+
+
+def test_launches_at_two_dates_and_no_spread_at_all() -> None:
+    path = np.sin(np.arange(80) / 5) * np.ones((12, 1))
+    frame = panel_frame(path).assign(first=np.nan)
+    frame.loc[frame["unit"] == "u00", "first"] = 60
+    frame.loc[frame["unit"] == "u01", "first"] = 70
+    found = estimate(frame, **COLUMNS, first_treated="first")
+    assert math.isnan(found.std_error) and found.verdict != "sound"
+
+
+@pytest.mark.parametrize("treated", [1, 12])
+def test_the_outcomes_unit_does_not_matter(treated: int) -> None:
+    frame = launch_frame(2, treated=treated)
+    asked = {**COLUMNS, "treated": [f"u{i:02d}" for i in range(treated)], "start": 60}
+    plain = estimate(frame, **asked)
+    found = estimate(frame.assign(y=frame["y"] * 1e-90), **asked)
+    assert found.df == pytest.approx(plain.df, rel=1e-9)
+    assert found.conf_high == pytest.approx(1e-90 * plain.conf_high, rel=1e-7)

@@ -347,6 +347,8 @@ def test_clean_panels_raise_few_alarms() -> None:
         ({"limits": "daily"}, DataError, "limits"),
         ({"limits": "alpha-spending"}, DataError, "no horizon was given"),
         ({"limits": "alpha-spending", "horizon": 1}, DataError, "horizon 1 was given"),
+        ({"limits": "alpha-spending", "horizon": "30"}, DataError, "horizon '30' was given"),
+        ({"limits": "alpha-spending", "horizon": 731}, DataError, "horizon 731 was.*2 to 730"),
         ({"horizon": 30}, DataError, "hold forever"),
         (
             {"limits": "alpha-spending", "horizon": 30, "conf_level": 0.999},

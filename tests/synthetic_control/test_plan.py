@@ -131,3 +131,9 @@ def test_equal_errors_give_blooms_smallest_effect_and_unequal_ones_more() -> Non
     # An interval that allows for a bias of two as well is left later.
     wider = np.sqrt(same**2 + 4)
     assert effect_with_power(wider, same, df, 0.95) > 1.2 * smallest_effect(2.0, 0.95, 12)
+
+
+def test_a_history_in_which_nobody_strays_makes_no_plan() -> None:
+    path = np.sin(np.arange(60) / 5) * np.ones((12, 1))
+    with pytest.raises(DesignError, match=r"No design has an error.*rounding alone"):
+        plan(panel_frame(path), **COLUMNS, pinned=[4], periods=[10], draws=20)

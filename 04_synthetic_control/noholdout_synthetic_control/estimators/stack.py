@@ -98,8 +98,9 @@ def measured(
     cohorts: list[Cohort], chosen: list[np.ndarray], shares: np.ndarray, design: str
 ) -> tuple[float, Uncertainty]:
     """The average of what ``chosen`` picks of each cohort, and its uncertainty by that design."""
-    found = average_jackknife if design == "jackknife" else average_placebo
-    return averaged(cohorts, chosen, shares), found(cohorts, chosen, shares)
+    error_of = average_jackknife if design == "jackknife" else average_placebo
+    found = error_of(cohorts, chosen, shares).beyond_rounding(cohorts[0].outcomes)
+    return averaged(cohorts, chosen, shares), found
 
 
 def allowance(analyses: Sequence[Analysis], shares: np.ndarray) -> float:

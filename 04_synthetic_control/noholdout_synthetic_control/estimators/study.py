@@ -100,6 +100,9 @@ class Study:
 
     def measure(self, analysis: Analysis, design: str) -> Uncertainty:
         """The uncertainty by one named inference."""
+        return self._measure(analysis, design).beyond_rounding(self.panel.outcomes)
+
+    def _measure(self, analysis: Analysis, design: str) -> Uncertainty:
         panel, fit, placebos = self.panel, analysis.fit, analysis.placebos
         donors, target = panel.donors, panel.target
         if design == "jackknife":

@@ -141,7 +141,7 @@ def average_jackknife(
     if not (len(parts) > len(cohorts) and math.isfinite(total) and total > 0):
         reason = "undefined: a jackknife needs two units in every cohort and two donors"
         return Uncertainty(math.nan, math.nan, reason, np.empty(0))
-    df = total**2 / sum(variance**2 / size for variance, size in parts)
+    df = 1 / sum((variance / total) ** 2 / size for variance, size in parts)
     if df < LEAST_DF:
         return Uncertainty(math.nan, math.nan, ONE_DONOR.format(1 / squared), np.empty(0))
     count = sum(c.treated.size for c in cohorts) + moves.size

@@ -43,7 +43,7 @@ def jackknife_uncertainty(
     if not (np.isfinite(total) and total > 0):
         reason = "undefined: a jackknife needs two treated units and two donors with weight"
         return Uncertainty(math.nan, math.nan, reason, path)
-    df = total**2 / (var_t**2 / (n_t - 1) + var_d**2 / (n_d - 1))
+    df = 1 / ((var_t / total) ** 2 / (n_t - 1) + (var_d / total) ** 2 / (n_d - 1))
     if df < LEAST_DF:
         return Uncertainty(math.nan, math.nan, ONE_DONOR.format(n_d), path)
     label = f"jackknife over {treated.size + donors.size} units, t({df:.1f})"

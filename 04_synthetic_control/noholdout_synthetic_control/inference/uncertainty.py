@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from noholdout_shared.inference import interval
 
+ROUNDING = 1e-13  # of the largest outcome: floats hold 16 digits, and averages lose a few
+
 
 @dataclass(frozen=True)
 class Uncertainty:
@@ -51,6 +53,13 @@ class Uncertainty:
         path[n_pre:] = np.sqrt(path[n_pre:] ** 2 + amount**2)
         wider = math.sqrt(self.std_error**2 + amount**2)
         return replace(self, std_error=wider, path_std_error=path, allowance=amount)
+
+    def beyond_rounding(self, outcomes: np.ndarray) -> Uncertainty:
+        """The same, undefined where the error is what rounding leaves of none."""
+        if not self.std_error < ROUNDING * float(np.abs(outcomes).max()):
+            return self
+        reason = "undefined: units differ by rounding alone"
+        return Uncertainty(math.nan, math.nan, reason, self.path_std_error)
 
     def row(self, estimate: float, conf_level: float) -> dict[str, float]:
         """One line of a table that compares intervals."""
