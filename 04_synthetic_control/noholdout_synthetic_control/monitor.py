@@ -249,7 +249,7 @@ def first_watched(since: Any, column: str) -> Callable[[np.ndarray], int]:
     """Position of the first period to watch, found among the times once they are read."""
 
     def find(times: np.ndarray) -> int:
-        at = HISTORY if since is None else launch_index(times, since, column)
+        at = HISTORY if since is None else launch_index(times, since, column, "since")
         if at >= times.size:
             raise DesignError(
                 f"No period lies at or after {since if since is not None else 'the 57th'}: "

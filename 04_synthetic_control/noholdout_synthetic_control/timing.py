@@ -60,7 +60,9 @@ def match_treated(units: np.ndarray, treated: Sequence[Any], column: str) -> np.
         raise DesignError(
             "No treated unit was named.", "An effect is somebody's.", "Name it with --treated."
         )
-    as_text = {str(label): index for index, label in enumerate(units)}
+    # An id of whole numbers is a float where pandas met an empty cell: 418006.0, typed as 418006.
+    whole = units.dtype.kind == "f"
+    as_text = {_plain_number(u) if whole else str(u): i for i, u in enumerate(units)}
     found = np.zeros(units.size, dtype=bool)
     for value in treated:
         index = as_text.get(str(value))
@@ -85,9 +87,8 @@ def _plain_number(value: Any) -> str:
     return str(int(number)) if number.is_integer() else str(number)
 
 
-def launch_index(times: np.ndarray, start: Any, column: str) -> int:
+def launch_index(times: np.ndarray, start: Any, column: str, name: str = "start") -> int:
     """Position of the first period at or after ``start``, read in the time column's type."""
-    problem = f"start is {start!r}, but time column {column!r} holds "
     try:
         if np.issubdtype(times.dtype, np.datetime64):
             # A bare number would be read as nanoseconds since 1970.
@@ -96,16 +97,15 @@ def launch_index(times: np.ndarray, start: Any, column: str) -> int:
             if isinstance(start, pd.Period):
                 start = start.to_timestamp()
             value: Any = np.datetime64(pd.Timestamp(start).tz_localize(None))
-            problem += "dates"
         else:
             value = float(start)
     except (TypeError, ValueError) as error:
         kind = "dates" if np.issubdtype(times.dtype, np.datetime64) else "numbers"
         raise DataError(
-            f"start is {start!r}, but time column {column!r} holds {kind} "
+            f"{name} is {start!r}, but time column {column!r} holds {kind} "
             f"(from {shown(times[0])} to {shown(times[-1])}).",
-            "The launch can't be placed among them.",
-            "Give the first treated period as it stands in the column.",
+            "It can't be placed among them.",
+            f"Give {name} as it stands in the column.",
         ) from error
     return int(np.searchsorted(times, value))
 

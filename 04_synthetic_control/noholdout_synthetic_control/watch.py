@@ -219,18 +219,15 @@ def watch(
         last = np.minimum(left_on, np.where(stops == NEVER, NEVER, stops - 1))
         ends = last[serving & (last < days - 1)]
         if ends.size == 0:
-            return Course(
-                gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, learned.wander
-            )
+            break
         begin = int(ends.min()) + 1
         serving = donors & (last >= begin)
         if serving.sum() < 2:  # no twin can be made any more: nothing new is said
             said[:, begin:] = 1.0
             left_on = np.where(left_on < begin, left_on, NEVER)
             gaps[:, begin:] = np.nan
-            return Course(
-                gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, learned.wander
-            )
+            break
+    return Course(gaps, np.minimum.accumulate(said, axis=1), left_on, evidence, learned.wander)
 
 
 def require_enough(panel: Watched, treated: np.ndarray) -> None:
@@ -243,7 +240,7 @@ def require_enough(panel: Watched, treated: np.ndarray) -> None:
         )
     if (~treated).sum() < MIN_DONORS + 1:
         raise DesignError(
-            f"{int((~treated).sum())} units can serve as donors.",
+            f"Only {int((~treated).sum())} of {treated.size} units can serve as donors.",
             f"How far a twin strays is learned from them; {MIN_DONORS + 1} are the least.",
             "Watch fewer units, or add others.",
         )
