@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLDEST := $(VENV)-oldest
 N_USERS ?= 50000
 SEED ?= 42
 
-.PHONY: demo test test-slow test-engines lint format notebooks clean
+.PHONY: demo test test-slow test-engines test-oldest lint format notebooks clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/noholdout generate --n-users $(N_USERS) --seed $(SEED) --out data/
@@ -22,6 +23,10 @@ test-slow: $(VENV)/.dev
 test-engines: $(VENV)/.engines
 	NOHOLDOUT_ENGINES=required $(BIN)/python -m pytest -m engines
 
+# The fast tests on the oldest versions that requirements.txt allows.
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -n 2 -m "not slow" --durations 10
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +40,7 @@ notebooks: $(VENV)/.dev
 	$(BIN)/python tests/build_notebooks.py
 
 clean:
-	rm -rf $(VENV) data out dist build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) data out dist build .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.created:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
@@ -53,4 +58,10 @@ $(VENV)/.dev: $(VENV)/.runtime
 
 $(VENV)/.engines: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet -e ".[dev,engines,spark]"
+	touch $@
+
+$(OLDEST)/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet -c $(OLDEST)/oldest.txt "pyarrow<19" -e ".[dev]"
 	touch $@

@@ -42,7 +42,8 @@ def plain_objects(values: pd.Series) -> pd.Series:
     if kind is decimal.Decimal:
         return _from_decimals(values)
     if kind is datetime.date and all(type(value) is datetime.date for value in values.dropna()):
-        return pd.to_datetime(values)
+        # In microseconds, whose years reach beyond 2262: 9999-12-31 stands for no end.
+        return pd.Series(values.to_numpy().astype("datetime64[us]"), index=values.index)
     return values
 
 

@@ -189,9 +189,13 @@ def _duckdb_table(path: str, name: str) -> Iterator[Any]:
     _require_files(path)
     if not name:
         raise _no_table(path, f"{path}#table")
+    place = path.replace("'", "''")
+    table = ".".join(map(quoted, name.rsplit(".", 1)))
     try:
-        with duckdb.connect(path, read_only=True) as connection:
-            yield connection.sql(f"FROM {'.'.join(map(quoted, name.rsplit('.', 1)))}")
+        # Attached and not opened: a sample needs a view, which a read-only file has no room for.
+        with duckdb.connect(config={"temp_directory": _spill_folder()}) as connection:
+            connection.execute(f"ATTACH '{place}' AS file (READ_ONLY)")
+            yield connection.sql(f"FROM file.{table}")
     except duckdb.Error as error:
         raise DataError(
             f"Table {name!r} of {path!r} can't be read: {str(error).strip().splitlines()[0]}",

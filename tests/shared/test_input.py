@@ -356,3 +356,22 @@ def test_passwords_are_blotted_out(written: str, shown: str) -> None:
     found = without_passwords(written)
     assert shown in found
     assert "nter2" not in found
+
+
+def test_tables_and_views_of_a_duckdb_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "it's here.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA own; CREATE TABLE own.t AS SELECT 1 AS a, 2.5 AS y")
+        connection.execute("CREATE TABLE plain AS FROM own.t")
+        connection.execute("CREATE VIEW own.seen AS SELECT a, y FROM main.plain")
+    for name in ("own.t", "plain", "own.seen"):
+        assert read_rows(f"{path}#{name}", ["a", "y"]).frame.to_dict("list") == {
+            "a": [1],
+            "y": [2.5],
+        }
+
+
+def test_a_date_beyond_the_range_of_nanoseconds_is_read() -> None:
+    days = [datetime.date(2025, 4, 1), datetime.date(9999, 12, 31)]
+    frame = read_rows(pd.DataFrame({"until": days, "y": [0, 1]}), ["until", "y"]).frame
+    assert frame["until"].dt.year.tolist() == [2025, 9999]
