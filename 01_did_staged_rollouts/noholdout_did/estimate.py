@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from noholdout_shared.arguments import column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -150,6 +151,7 @@ def estimate(
     the effects and section 3 for the averages; Sant'Anna and Zhao (2020, Journal of Econometrics
     219:101-122) for the adjustment.
     """
+    covariates, composition = column_names(covariates), column_names(composition)
     options = check_options(
         estimator=estimator,
         adjust=adjust,
@@ -184,15 +186,15 @@ def estimate(
         cluster=cluster,
         weights=weights,
         denominator=denominator,
-        covariates=tuple(covariates or ()),
-        composition=tuple(composition or ()),
+        covariates=covariates,
+        composition=composition,
         cell_mean=cell_mean,
         missing=missing,
         averages=means,
         by_unit=means and inference != "randomization",
     )
     rollout = read_rollout(data, named)
-    both = sorted(set(composition or ()) & set(covariates or ()))
+    both = sorted(set(composition) & set(covariates))
     if both:
         raise DataError(
             f"{both[0]!r} stands in composition and in covariates.",

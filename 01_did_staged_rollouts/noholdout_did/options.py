@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
+from noholdout_shared.arguments import (
+    check_choice,
+    check_level,
+    check_seed,
+    check_whole,
+    resolve_replicates,
+)
 from noholdout_shared.errors import DataError
 
 from noholdout_did.kernels.adjusted import Adjust
@@ -85,7 +90,9 @@ def check_options(
         check_choice(name, value, choices)
     check_level(conf_level)
     check_seed(seed)
-    if isinstance(anticipation, bool) or not isinstance(anticipation, Integral) or anticipation < 0:
+    check_whole("anticipation", anticipation)
+    check_whole("balance", balance)
+    if anticipation < 0:
         raise DataError(
             f"anticipation is {anticipation!r}.",
             "It is the number of periods before the launch in which people may already react.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from noholdout_shared.arguments import check_choice
+from noholdout_shared.arguments import check_choice, check_whole, column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -173,6 +173,10 @@ def estimate(
         No donor is left, or nothing lies before or after the launch.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("data", "outcome", "denominator")}
+    for name in ("predictors", "covariates", "negative_controls"):
+        arguments[name] = list(column_names(arguments[name])) or None
+    for name in ("block", "in_time_placebos", "jobs"):
+        check_whole(name, arguments[name])
     check_choice("estimator", estimator, ESTIMATORS)
     if jobs < 1:
         raise DataError(f"jobs is {jobs}.", "", "Use 1 or more.")

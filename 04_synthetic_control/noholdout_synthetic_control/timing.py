@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def is_daily(times: np.ndarray) -> bool | None:
 
 def match_treated(units: np.ndarray, treated: Sequence[Any], column: str) -> np.ndarray:
     """Which units are treated; values are compared in the column's own type, then as text."""
-    if isinstance(treated, (str, bytes)) or not isinstance(treated, (list, tuple, np.ndarray)):
+    if isinstance(treated, (str, bytes)) or not isinstance(treated, Collection):
         treated = [treated]
     if len(treated) == 0:
         raise DesignError(

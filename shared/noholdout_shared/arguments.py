@@ -1,4 +1,4 @@
-"""Checks of the arguments that aren't data: choices, levels, margins, seeds, numbers of draws."""
+"""Checks of the arguments that aren't data: choices, levels, margins, seeds, whole numbers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
             "",
             f"Use one of: {', '.join(map(str, choices))}.",
         )
+
+
+def check_whole(name: str, value: int | None) -> None:
+    """Raise a DataError unless ``value`` is a whole number, or ``None``: not asked."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+        raise DataError(f"{name} is {value!r}.", "It is a whole number.", "Use 1, 2, 3 or so.")
+
+
+def column_names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The columns named; one alone may stand without a list."""
+    return (columns,) if isinstance(columns, str) else tuple(() if columns is None else columns)
 
 
 def check_level(conf_level: float) -> None:
@@ -73,6 +84,7 @@ def resolve_replicates(
                 else "Leave it out.",
             )
         return None
+    check_whole("replicates", replicates)
     draws = default if replicates is None else replicates
     if draws < minimum:
         raise DataError(

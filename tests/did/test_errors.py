@@ -73,8 +73,21 @@ def test_options_are_checked_and_never_ignored() -> None:
     refuse(DataError, "balance=1 was asked", DATA, balance=1)
     refuse(DataError, "doesn't use it", DATA, estimator="two-by-two", aggregate="group")
     refuse(DataError, "anticipation is -1", DATA, anticipation=-1)
+    refuse(DataError, "anticipation is 1.5", DATA, anticipation=1.5)
+    refuse(DataError, "balance is '1'", DATA, balance="1", aggregate="event")
+    refuse(DesignError, "No wave has an effect 9", DATA, balance=9, aggregate="event")
+    refuse(DataError, "replicates is 99.5", DATA, replicates=99.5, inference="bootstrap")
     refuse(DataError, "conf_level", DATA, conf_level=95)
     refuse(DataError, "no unit was named", DATA, unit=None, cell_mean=True)
+
+
+def test_one_column_may_be_named_without_a_list() -> None:
+    """Its letters would be looked for, and may be columns."""
+    data = DATA.assign(size=np.random.default_rng(0).normal(size=len(DATA)), s=0.0)
+    for role in ("covariates", "composition"):
+        alone, listed = (estimate(data, **ARGS, **{role: c}) for c in ("size", ["size"]))
+        assert alone.to_dict() == listed.to_dict()
+    assert estimate(DATA, **ARGS, anticipation=np.int64(1)).settings["anticipation"] == 1
 
 
 def test_times_that_differ_by_rounding_alone() -> None:

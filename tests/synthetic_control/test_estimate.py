@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -261,3 +262,27 @@ def test_times_of_any_type_that_has_an_order(kind: str) -> None:
     by_column = {k: v for k, v in asked.items() if k not in ("treated", "start")}
     other = estimate(frame.assign(time=times, first=launch), **by_column, first_treated="first")
     assert other.estimate == pytest.approx(plain.estimate, abs=1e-12)
+
+
+def test_one_name_may_stand_without_a_list() -> None:
+    rng = np.random.default_rng(0)
+    frame = launch_frame(1)
+    frame = frame.assign(tasks=rng.normal(100, 5, len(frame)))
+    pairs: list[dict[str, Any]] = [
+        {"negative_controls": "tasks"},
+        {"predictors": "tasks", "estimator": "classic"},
+        {"covariates": "tasks", "estimator": "interrupted-time-series"},
+    ]
+    for alone in pairs:
+        listed = {k: [v] if v == "tasks" else v for k, v in alone.items()}
+        found, same = (estimate(frame, **ONE, **asked) for asked in (alone, listed))
+        assert found.to_dict() == same.to_dict()
+    for treated in ({"u00"}, pd.Series(["u00"]), "u00"):
+        assert estimate(frame, **ONE | {"treated": treated}).settings["treated_units"] == 1
+
+
+@pytest.mark.parametrize("name", ["block", "in_time_placebos", "jobs"])
+def test_counts_are_whole_numbers(name: str) -> None:
+    for value in (2.5, "3", True):
+        with pytest.raises(DataError, match=f"{name} is {value!r}"):
+            estimate(launch_frame(1), **ONE, **{name: value})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from noholdout_shared.errors import DesignError
 
 from noholdout_did.kernels.group_time import Cells, Linear, stack
 from noholdout_did.kernels.moments import Moments
@@ -105,6 +106,12 @@ def aggregate(
     if how == "event":
         if balance is not None:
             post = post & balanced_cells(data, cells, balance)
+            if not post.any():
+                raise DesignError(
+                    f"No wave has an effect {balance} periods after its launch.",
+                    "A balanced average is over waves that are seen so long.",
+                    "Use a smaller --balance, or leave it out.",
+                )
         rows = event_study(data, att, cells, post)
         return _mean(rows), rows
     if how == "calendar":
