@@ -58,6 +58,7 @@ def test_few_donors_and_a_short_history() -> None:
     assert status(outcomes[:2], "donor_pool") == "fail"
     assert status(outcomes[:, 55:], "short_history", start=5) == "caution"
     assert status(outcomes[:, 57:], "short_history", start=3) == "fail"
+    assert status(outcomes[:, 57:], "short_history", start=3, estimator="did") == "caution"
     assert status(outcomes, "short_history") == "pass"
     # As long before as after is asked for, whatever the number of blocks.
     assert status(outcomes, "short_history", start=30) == "caution"

@@ -139,15 +139,22 @@ def short_history(evidence: Evidence) -> Check:
         f", {count} blocks of {block}." if block > 1 else "."
     )
     short = panel.n_pre < n_post or (panel.daily is True and panel.n_pre < FEW_DAYS)
-    status: Status = "fail" if count < FEW_BLOCKS else "pass"
-    if status == "pass" and (count < SHORT_BLOCKS or short):
-        status = "caution"
+    status: Status = "caution" if count < SHORT_BLOCKS or short else "pass"
+    fitted = np.ptp(evidence.fit.weights) > 0
+    if fitted and count < FEW_BLOCKS:
+        status = "fail"
     message = found
     if status != "pass":
         message += (
             f" Weights fitted to so few (the time after is {n_post}) match noise, and placebo "
-            "tests then reject too often: bring more history (four weeks of days at least, and as "
-            "long as the time after), or finer periods."
+            "tests then reject too often:"
+            if fitted
+            else f" Equal weights need no more, but whether both sides moved alike can hardly be "
+            f"seen in so few (the time after is {n_post}):"
+        )
+        message += (
+            " bring more history (four weeks of days at least, and as long as the time after), or "
+            "finer periods."
         )
     name, assumption = "short_history", "The history is long enough to tell twins from luck."
     return structural(name, assumption, status, count, message)
