@@ -241,6 +241,10 @@ def _smooth(series: pd.Series, after: np.ndarray, span: int) -> np.ndarray:
 
 def _date_ticks(ax: Axes, times: pd.Series) -> None:
     if not pd.api.types.is_datetime64_any_dtype(times):
+        if (times == times.round()).all():  # years and weeks have no halves
+            from matplotlib.ticker import MaxNLocator
+
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         return
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 

@@ -119,7 +119,7 @@ def guide(
         return
     from rich.console import Console
 
-    Console().print(shown())
+    Console().print(shown(), crop=False)  # a cut line of a command can't be pasted
 
 
 def _refuse(flags: dict[str, Any], because: str, todo: str) -> None:

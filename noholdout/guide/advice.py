@@ -19,6 +19,7 @@ from noholdout.guide.designs.panel import (
     panel_outcome,
     value_texts,
 )
+from noholdout.guide.flaws import flaws
 from noholdout.guide.users import in_rows
 
 METHODS = ("did", "propensity", "rdd", "synthetic_control", "uplift")
@@ -42,6 +43,7 @@ class Advice:
     designs: tuple[Design, ...]
     ruled_out: dict[str, str]
     assumed: tuple[str, ...] = ()
+    flaws: tuple[str, ...] = ()
 
     @property
     def best(self) -> Design | None:
@@ -62,6 +64,7 @@ class Advice:
             "designs": [design.to_dict(self.location) for design in self.designs],
             "ruled_out": [{"method": m, "because": w} for m, w in self.ruled_out.items()],
             "assumed": list(self.assumed),
+            "flaws": list(self.flaws),
         }
 
 
@@ -112,7 +115,7 @@ def advise(table: Table, answers: Answers | None = None, ask: Ask | None = None)
     order = sorted(found.designs, key=lambda design: bool(design.needs))
     return Advice(
         table.location, table.n_rows, len(table.frame), found.roles, tuple(order), ruled,
-        tuple(dict.fromkeys(found.assumed)),
+        tuple(dict.fromkeys(found.assumed)), flaws(table),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from noholdout_shared.errors import DataError
+from noholdout_shared.missing_codes import Suspect, missing_code_in
 from noholdout_shared.plain import settle_types
 from noholdout_shared.sources import is_location, require_columns, sample_location
 
@@ -28,9 +29,9 @@ WORDS: dict[str, tuple[str, ...]] = {
         "retained", "retention", "churn", "churned", "resolved", "purchase", "revenue", "sales",
     ),
     "maybe_outcome": (
-        "spend", "visit", "click", "thumbs", "rating", "satisfaction", "csat", "nps", "minutes",
-        "seconds", "duration", "latency", "cost", "vote", "support", "mort", "death", "homicide",
-        "gdp", "wage", "earnings", "rate", "sale",
+        "spend", "price", "visit", "click", "thumbs", "rating", "satisfaction", "csat", "nps",
+        "minutes", "seconds", "duration", "latency", "cost", "vote", "support", "mort", "death",
+        "homicide", "gdp", "wage", "earnings", "rate", "sale",
     ),
     "treatment": (
         "treat", "treated", "treatment", "variant", "arm", "opt", "optin", "opted", "exposed",
@@ -79,12 +80,15 @@ class Table:
         Rows of the data itself.
     columns
         By name, in the data's order.
+    codes
+        Codes for missing values, by column; in ``frame`` these cells are empty.
     """
 
     location: str
     frame: pd.DataFrame
     n_rows: int
     columns: dict[str, Column]
+    codes: dict[str, Suspect]
 
     @property
     def sampled(self) -> bool:
@@ -125,12 +129,25 @@ def look(data: str | pd.DataFrame, location: str = "FILE", limit: int = MAX_ROWS
         raise DataError(f"Column {twice[0]!r} stands twice in the data.", "", "Rename one of them.")
     settle_types(frame)
     frame = frame.assign(**_dates_in_text(frame))
+    codes = _codes(frame)
+    frame = frame.assign(**{n: frame[n].mask(frame[n] == found.code) for n, found in codes.items()})
     columns = {name: _column(name, frame[name]) for name in frame.columns}
     # Tests need one type a column: booleans as 0/1, dates as dates.
     plain = frame.assign(
         **{n: frame[n].astype(float) for n, c in columns.items() if c.kind == "binary"}
     )
-    return Table(location, plain, n_rows, columns)
+    return Table(location, plain, n_rows, columns, codes)
+
+
+def _codes(frame: pd.DataFrame) -> dict[str, Suspect]:
+    """Codes for missing values, by column of numbers."""
+    found = {}
+    for name, values in frame.items():
+        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            numbers = values.dropna().to_numpy(dtype=float)
+            if numbers.size and (code := missing_code_in(numbers, numbers.min(), numbers.max())):
+                found[str(name)] = code
+    return found
 
 
 def _dates_in_text(frame: pd.DataFrame) -> dict[str, pd.Series]:
@@ -175,7 +192,8 @@ def _kind(values: pd.Series) -> Kind:
 
 def _hints(name: str) -> frozenset[str]:
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    words = {word for word in re.split(r"[^a-z]+", spaced.lower()) if word}
+    words = {word for word in re.split(r"[^a-z]+", spaced.lower()) if len(word) > 1}
+    words.add(name.lower())  # a single letter hints only when it is the whole name: d, not d89
     hints = {
         what
         for what, known in WORDS.items()
@@ -204,6 +222,7 @@ def outcome_rank(table: Table, candidates: Sequence[str]) -> list[str]:
         points += (name in latest) - 2 * (name in earlier)
         points -= 4 * column.hints_at("person") + 4 * column.hints_at("weight")
         points -= 4 * (column.hints_at("identifier") and column.kind != "number")
+        points -= 4 * (column.hints_at("time") and column.kind == "integer")
         points -= 3 * (column.missing > 0.5 * len(table.frame))
         return points
 

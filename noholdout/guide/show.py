@@ -38,6 +38,8 @@ def advice_text(advice: Advice) -> RenderableType:
         parts += [_grid(roles), Text("")]
     else:
         parts.append(Text(""))
+    if advice.flaws:
+        parts += [Text("Put right first", style="bold yellow"), _bullets(advice.flaws), Text("")]
     for number, design in enumerate(advice.designs, 1):
         parts += _design(number, design, advice.location)
     if not advice.designs:
@@ -68,7 +70,8 @@ def _design(number: int, design: Design, location: str) -> list[RenderableType]:
     argv = design.argv(location)
     if argv is not None:
         # not rich's Padding: it fills lines with spaces, and a space after \ breaks a pasted line
-        parts.append(Text("\n" + indent(paste_lines(argv), "  ") + "\n", no_wrap=True))
+        command = indent(paste_lines(argv), "  ")
+        parts.append(Text(f"\n{command}\n", no_wrap=True, overflow="ignore"))
     else:
         wanted = [f"--{flag}: {what}" for flag, what in design.needs.items()]
         parts += [Text("  still needed", style="dim"), _bullets(wanted), Text("")]

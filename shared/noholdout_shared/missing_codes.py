@@ -59,31 +59,38 @@ class Suspect:
         return gap > FAR * span
 
 
-def refuse_missing_codes(
-    values: np.ndarray, low: float, high: float, column: str, role: str
-) -> None:
-    """Raise a DataError when the least or the greatest value is a code for missing.
+def missing_code_in(values: np.ndarray, low: float, high: float) -> Suspect | None:
+    """The code for missing that the column holds; ``low`` and ``high`` are its ends.
 
-    ``low`` and ``high`` are those two: all that is looked at unless one of them is a code.
+    Nothing else is looked at unless one of them is a code.
     """
     ends = {float(end) for end in (low, high)} & CODES
     if not ends:
-        return
+        return None
     others = values[~np.isin(values, list(CODES))]
     if not others.size:
-        return
-    for code in ends:
-        held = values == code
-        suspect = Suspect(
+        return None
+    suspects = (
+        Suspect(
             code=code,
-            count=int(held.sum()),
+            count=int((values == code).sum()),
             low=float(others.min()),
             high=float(others.max()),
             mirrored=int((values == -code).sum()),
         )
-        if suspect.stands_for_missing:
-            first = f" (the first is row {int(np.flatnonzero(held)[0]) + 1})"
-            raise missing_code(suspect, f"{values.size:,} rows{first}", column, role)
+        for code in sorted(ends)
+    )
+    return next((suspect for suspect in suspects if suspect.stands_for_missing), None)
+
+
+def refuse_missing_codes(
+    values: np.ndarray, low: float, high: float, column: str, role: str
+) -> None:
+    """Raise a DataError when the column, from ``low`` to ``high``, holds a code for missing."""
+    found = missing_code_in(values, low, high)
+    if found is not None:
+        first = int(np.flatnonzero(values == found.code)[0]) + 1
+        raise missing_code(found, f"{values.size:,} rows (the first is row {first})", column, role)
 
 
 def missing_code(suspect: Suspect, rows: str, column: str, role: str) -> DataError:

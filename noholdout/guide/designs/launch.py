@@ -9,9 +9,14 @@ import pandas as pd
 
 from noholdout.guide.columns import Table
 from noholdout.guide.designs.design import Design, names_text
-from noholdout.guide.designs.panel import Launch, Panel, value_texts
+from noholdout.guide.designs.panel import (
+    LONG_HISTORY,
+    Launch,
+    Panel,
+    on_and_off,
+    value_texts,
+)
 
-LONG_HISTORY = 8  # periods before the launch that a fit of weights needs
 ENOUGH_DONORS = 3
 
 
@@ -23,7 +28,7 @@ def launch_designs(
         still = f"No number moves within {panel.unit} over {panel.time}."
         return [], dict.fromkeys(("did", "synthetic_control"), still)
     if launch is None:
-        return [_unknown(panel, outcome)], {}
+        return [_unknown(panel, outcome, on_and_off(table, panel))], {}
     starts = launch.starts
     before = sum(1 for t in panel.times if t < starts[0])
     if len(starts) > 1:
@@ -95,7 +100,8 @@ def _one_date(
 ) -> tuple[list[Design], dict[str, str]]:
     start = launch.starts[0]
     treated = value_texts(np.sort(launch.first.index.to_numpy()))
-    donors = len(launch.never)
+    never = value_texts(np.array(launch.never))
+    donors = len(never)
     share = f"{len(treated):,} of {panel.units.size:,} {panel.unit}"
     at = f"{launch.source}: {share} from {_text(start)} on"
     history = (
@@ -112,7 +118,7 @@ def _one_date(
         found = (panel.found, alone, history)
         design = Design("synthetic_control", name, about, found, settings, assumed)
         return [design], {"did": "There is one date for all, so no wave can stand for another."}
-    stayed = f"{at}; {donors:,} stayed untouched ({names_text(launch.never)})."
+    stayed = f"{at}; {donors:,} stayed untouched ({names_text(never)})."
     because: tuple[str, ...] = (panel.found, stayed, history)
     assumed = (f"The launch didn't reach the other {panel.unit}.",)
     designs: list[Design] = []
@@ -157,14 +163,14 @@ def _one_date(
     return designs, ruled
 
 
-def _unknown(panel: Panel, outcome: str) -> Design:
+def _unknown(panel: Panel, outcome: str, pulses: list[str]) -> Design:
     last = panel.units[-1]
     needs = {
         "treated": f"which {panel.unit} got the launch, such as --treated {_text(last)!r}",
         "start": f"its first {panel.time} ({_text(panel.times[0])} to {_text(panel.times[-1])})",
     }
     short = panel.times.size <= LONG_HISTORY
-    because = (
+    because: tuple[str, ...] = (
         panel.found,
         "No column says who got a launch, or when.",
         f"{panel.times.size} periods of {panel.time} "
@@ -172,6 +178,11 @@ def _unknown(panel: Panel, outcome: str) -> Design:
             "are too few to fit donors' weights." if short else "leave room to fit donors' weights."
         ),
     )
+    if pulses:
+        because += (
+            f"{names_text(pulses)}: 1 at times, and 0 again. If the first 1 is a launch, write a "
+            f"column of each {panel.unit}'s first such {panel.time}, empty for the never treated.",
+        )
     method = "did" if short else "synthetic_control"
     return Design(method, "Launch in a panel", outcome, because, {"outcome": outcome}, needs=needs)
 

@@ -15,6 +15,7 @@ from noholdout.guide.columns import Table, outcome_rank
 
 FILLED = 0.7  # of the unit-by-period cells must hold a row
 FEWEST_PERIODS = 2
+LONG_HISTORY = 8  # periods before the launch that a fit of weights needs
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,9 @@ def find_launch(
         return named
     flags = [n for n in ([treatment] if treatment else table.names("binary")) if n]
     by_flag = [launch for n in flags if (launch := _switches_on(frame, panel, n)) is not None]
-    if treatment is not None and not by_flag:
+    if treatment is None:
+        by_flag = [launch for launch in by_flag if not _marks_the_calendar(panel, launch)]
+    elif not by_flag:
         return None
     cohorts = [
         launch
@@ -232,6 +235,24 @@ def _switches_on(frame: pd.DataFrame, panel: Panel, name: str) -> Launch | None:
     return Launch(source, first, never, flag=name)
 
 
+def _marks_the_calendar(panel: Panel, launch: Launch) -> bool:
+    """On for everyone at once after a short history: a year's own 0/1 column looks like that."""
+    before = int((panel.times < launch.starts[0]).sum())
+    return not launch.never and len(launch.starts) == 1 and before < LONG_HISTORY
+
+
+def on_and_off(table: Table, panel: Panel) -> list[str]:
+    """0/1 columns that go back to 0, in some units and periods only."""
+    frame = table.frame.sort_values([panel.unit, panel.time])
+    found = []
+    for name in table.names("binary"):
+        moves = frame.groupby(panel.unit)[name].diff()
+        of_time = frame.groupby(panel.time)[name].nunique().max() <= 1
+        if (moves > 0).any() and (moves < 0).any() and not of_time:
+            found.append(name)
+    return found
+
+
 def _constant_date(frame: pd.DataFrame, panel: Panel, name: str) -> Launch | None:
     """A column that is constant within units and holds periods of the time column."""
     values = frame[name]
@@ -262,4 +283,6 @@ def panel_outcome(table: Table, panel: Panel, launch: Launch | None) -> list[str
     numbers = [n for n in table.names("number", "integer", "binary") if n not in taken]
     groups = table.frame.groupby(panel.unit)
     moving = [n for n in numbers if float((groups[n].nunique() > 1).mean()) > 0.5]
+    periods = table.frame.groupby(panel.time)
+    moving = [n for n in moving if periods[n].nunique().max() > 1]  # else it is the calendar
     return outcome_rank(table, moving)
