@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from noholdout_shared.errors import DataError
@@ -71,10 +71,3 @@ class Columns:
                     "What is to be explained can't explain itself.",
                     f"Name another column for {part}, or leave it out.",
                 )
-
-
-def column_list(option: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns of an option that takes several; a text alone would be read letter by letter."""
-    if isinstance(columns, str):
-        raise DataError(f"{option} is the text {columns!r}.", "", "Pass a list of column names.")
-    return tuple(columns)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from noholdout_shared.arguments import check_seed, resolve_replicates
+from noholdout_shared.arguments import check_seed, column_names, resolve_replicates
 from noholdout_shared.input import Missing
 
-from noholdout_rdd.columns import Columns, column_list
+from noholdout_rdd.columns import Columns
 from noholdout_rdd.estimators.local_polynomial import local_polynomial
 from noholdout_rdd.estimators.options import Design, Options, fit_spec, is_fuzzy
 from noholdout_rdd.inference import Inference
@@ -36,9 +36,9 @@ def estimate(
     kernel: Kernel = "triangular",
     degree: int = 1,
     variance: Variance | None = None,
-    covariates: Sequence[str] = (),
-    other_rules: Sequence[str] = (),
-    costs: Sequence[str] = (),
+    covariates: str | Sequence[str] | None = (),
+    other_rules: str | Sequence[str] | None = (),
+    costs: str | Sequence[str] | None = (),
     step: float | None = None,
     cluster: str | None = None,
     cluster_sums: ClusterSums = "apart",
@@ -155,6 +155,17 @@ def estimate(
     """
     resolve_replicates(replicates, inference, (), 0)
     check_seed(seed)
+    columns = Columns(
+        outcome=outcome,
+        running=running,
+        treatment=treatment,
+        denominator=denominator,
+        covariates=column_names(covariates),
+        other_rules=column_names(other_rules),
+        costs=column_names(costs),
+        cluster=cluster,
+        weights=weights,
+    )
     options = Options(
         spec=fit_spec(kernel, degree, variance, cluster, cluster_sums),
         selector=selector,
@@ -163,21 +174,10 @@ def estimate(
         fuzzy=is_fuzzy(design, treatment, denominator),
         inference=inference,
         smoothness=smoothness,
-        price=len(costs) > 0 or step is not None,
+        price=len(columns.costs) > 0 or step is not None,
         step=step,
         conf_level=conf_level,
         margin=margin,
-    )
-    columns = Columns(
-        outcome=outcome,
-        running=running,
-        treatment=treatment,
-        denominator=denominator,
-        covariates=column_list("covariates", covariates),
-        other_rules=column_list("other_rules", other_rules),
-        costs=column_list("costs", costs),
-        cluster=cluster,
-        weights=weights,
     )
     rows = read_threshold(
         data,

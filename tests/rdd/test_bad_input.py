@@ -52,13 +52,20 @@ RULE = {"outcome": "y", "running": "score", "cutoff": 0.5}
         ({"treated_side": "left"}, DataError, "treated_side is 'left'"),
         ({"outcome": ["y"]}, DataError, "where one column is named"),
         ({"outcome": None}, DataError, "outcome is None.*Name the outcome column"),
-        ({"covariates": "team"}, DataError, "covariates is the text 'team'"),
-        ({"costs": "team"}, DataError, "costs is the text 'team'"),
     ],
 )
 def test_messages(frame: pd.DataFrame, options: dict, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         estimate(frame, **(RULE | options))
+
+
+def test_one_column_needs_no_list(frame: pd.DataFrame) -> None:
+    alone, listed = (
+        estimate(frame, covariates=covariates, costs=costs, **RULE)
+        for covariates, costs in (("team", "served"), (["team"], ["served"]))
+    )
+    assert alone.estimate == listed.estimate
+    assert alone.tables["price"].equals(listed.tables["price"])
 
 
 def test_text_scores(frame: pd.DataFrame) -> None:
