@@ -160,11 +160,17 @@ class _Draws:
 
 
 def _counts(rng: np.random.Generator, n: int, drawn: Drawn) -> np.ndarray:
-    """How often each entry is drawn, on average over the rows behind it; shape ``(n,)``."""
+    """How often each entry is drawn, on average over the rows behind it; shape ``(n,)``.
+
+    Of G clusters G - 1 are drawn and scaled up (Rao and Wu 1988, JASA 83(401)): G draws would have
+    ``(G - 1) / G`` of the variance, which few clusters feel.
+    """
     codes, copies = drawn.clusters, drawn.copies
     if codes is None and copies is not None:
         total = copies.sum()
         return rng.multinomial(total, copies / total) / copies
-    units = n if codes is None else int(codes.max()) + 1
-    counts = np.bincount(rng.integers(0, units, units), minlength=units).astype(float)
-    return counts if codes is None else counts[codes]
+    if codes is None:
+        return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)
+    units = int(codes.max()) + 1
+    counts = np.bincount(rng.integers(0, units, units - 1), minlength=units)
+    return (counts * (units / (units - 1)))[codes]

@@ -19,6 +19,7 @@ from noholdout_uplift.inference import (
 from noholdout_uplift.scored import Scored
 
 GROUPS = 5
+NO_SPREAD = 1e-24  # of the scores' variance over squares of their size: below it is rounding
 
 
 def best_linear_predictor(rows: Scored, gamma: np.ndarray) -> Estimates:
@@ -36,7 +37,8 @@ def best_linear_predictor(rows: Scored, gamma: np.ndarray) -> Estimates:
         centred[inside] = rows.score[inside] - np.average(rows.score[inside], weights=share[inside])
     x = np.column_stack([np.ones(centred.size), centred])
     gram = x.T @ (share[:, None] * x) / share.size
-    if gram[1, 1] <= 1e-14 * max(1.0, np.square(rows.score).mean()):
+    largest = max(np.square(v).mean() for v in (rows.score, rows.gamma, rows.gamma_control))
+    if gram[1, 1] <= NO_SPREAD * largest:
         values = np.array([share @ gamma / share.size, np.nan])
         residual = share * (gamma - values[0])
         return Estimates(values, np.column_stack([residual, np.full(residual.size, np.nan)]))

@@ -14,7 +14,11 @@ MIN_ARM_ROWS = 10
 
 
 def assign_folds(
-    treatment: np.ndarray, clusters: np.ndarray | None, folds: int, rng: np.random.Generator
+    treatment: np.ndarray,
+    clusters: np.ndarray | None,
+    folds: int,
+    rng: np.random.Generator,
+    fewest: int = 1,
 ) -> np.ndarray:
     """Fold of each row, 0 to ``folds - 1``, shape ``(n,)``.
 
@@ -23,7 +27,7 @@ def assign_folds(
     Raises
     ------
     DesignError
-        Fewer clusters than folds.
+        Fewer than ``fewest`` clusters in a fold.
     """
     if clusters is None:
         fold = np.empty(treatment.size, dtype=np.int64)
@@ -32,11 +36,15 @@ def assign_folds(
             fold[rng.permutation(rows)] = np.arange(rows.size) % folds
     else:
         count = int(clusters.max()) + 1
-        if count < folds:
+        if count < fewest * folds:
+            most = max(count // fewest, 2)
             raise DesignError(
                 f"There are {count} clusters for {folds} folds.",
-                "A cluster's rows move together, so they must stay in one fold.",
-                f"Use --folds {max(count, 2)} or fewer, or a column with more groups.",
+                "A cluster's rows move together, so they must stay in one fold"
+                + (", and one cluster alone shows no error." if fewest > 1 else "."),
+                (f"Use --folds {most} or fewer, or a" if count >= 2 * fewest else "A")
+                + " column with more groups"
+                + ("." if count >= 2 * fewest else f" is needed: at least {2 * fewest}."),
             )
         fold_of_cluster = np.empty(count, dtype=np.int64)
         fold_of_cluster[rng.permutation(count)] = np.arange(count) % folds

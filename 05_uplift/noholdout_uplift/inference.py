@@ -146,9 +146,38 @@ def single_value(conf_level: float, df: float, *, two_sided: bool) -> float:
     return critical_value(2 * conf_level - 1, df) if conf_level > 0.5 else 0.0
 
 
-def degrees_of_freedom(clusters: np.ndarray | None) -> float:
-    """One less than the number of clusters, infinite for independent rows."""
-    return math.inf if clusters is None else float(np.unique(clusters).size - 1)
+def degrees_of_freedom(clusters: np.ndarray | None, fold: np.ndarray) -> float:
+    """Clusters less the folds that are ranked apart, infinite for independent rows."""
+    return math.inf if clusters is None else float(np.unique(clusters).size - np.unique(fold).size)
+
+
+def _fold_inflation(rows: Scored) -> np.ndarray:
+    """What makes up for influence values that sum to zero within each fold, shape ``(n,)``.
+
+    With ``G_k`` clusters in a fold, their squares sum to ``(G_k - 1) / G_k`` of the variance, where
+    the standard error reckons with ``(G - 1) / G`` of all.
+    """
+    clusters = rows.drawn.clusters
+    assert clusters is not None
+    scale = np.empty(rows.fold.size)
+    for k in np.unique(rows.fold):
+        inside = rows.fold == k
+        count = np.unique(clusters[inside]).size
+        scale[inside] = count / (count - 1)
+    count = int(clusters.max()) + 1
+    return np.sqrt(scale * (count - 1) / count)
+
+
+def rank_metrics_of(rows: Scored) -> Estimates:
+    """:func:`metrics_by_fold` with the errors of clusters and ratios."""
+
+    def metrics(gamma: np.ndarray) -> Estimates:
+        found = metrics_by_fold(rows.score, gamma, rows.fold, rows.weight)
+        if rows.drawn.clusters is None:
+            return found
+        return Estimates(found.values, found.psi * _fold_inflation(rows)[:, None])
+
+    return effects_of(rows, metrics)
 
 
 def interval_columns(

@@ -82,7 +82,8 @@ def check_options(options: Options) -> int | None:
             "One part of the rows must train a ranking that another part judges.",
             "Use 2 or more; 5 is the default.",
         )
-    if options.budget is not None and not 0 <= options.budget < math.inf:
+    budget = options.budget
+    if budget is not None and not (isinstance(budget, Real) and 0 <= budget < math.inf):
         raise DataError(
             f"budget is {options.budget!r}.",
             "It is what may be spent, as a mean per user of all users.",

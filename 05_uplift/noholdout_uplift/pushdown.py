@@ -13,6 +13,7 @@ from noholdout_shared import engine
 from noholdout_shared.engine import PREFIX, collected, open_table
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Rows, codes, read_rows, settle_missing
+from noholdout_shared.missing_codes import may_hold_codes
 
 from noholdout_uplift.estimators.models import MODELS
 from noholdout_uplift.options import Options
@@ -103,7 +104,7 @@ def _cells(rows: Rows, copies: np.ndarray | None) -> Read | None:
     """Equal rows as one, in the order of their values; ``None`` when that isn't worth it."""
     frame = rows.frame
     n_rows = len(frame) if copies is None else int(copies.sum())
-    if n_rows < engine.WHOLE_BELOW:
+    if n_rows < engine.WHOLE_BELOW or may_hold_codes(frame):
         return None
     most = min(MOST_CELLS, n_rows // ROWS_A_CELL)
     cell = np.zeros(len(frame), dtype=np.int64)

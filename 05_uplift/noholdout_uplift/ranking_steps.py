@@ -25,7 +25,7 @@ from noholdout_uplift.inference import (
     degrees_of_freedom,
     effects_of,
     group_effects,
-    metrics_by_fold,
+    rank_metrics_of,
     std_errors,
 )
 from noholdout_uplift.kernels.aipw import AipwScores, aipw_scores
@@ -90,7 +90,13 @@ def make_judges(ready: Prepared, options: Options) -> Judges:
     rng = np.random.default_rng(options.seed)
     fold = ready.fold
     if fold is None:
-        fold = assign_folds(ready.treatment, ready.drawn.clusters, options.folds, rng)
+        fold = assign_folds(
+            ready.treatment,
+            ready.drawn.clusters,
+            options.folds,
+            rng,
+            fewest=2 if ready.own is None else 1,
+        )
     require_arms(ready.treatment, fold, options.folds, ready.copies)
     propensity = ready.propensity
     if ready.assignment == "estimated":
@@ -170,7 +176,7 @@ def _scored(
         drawn=drawn,
         cost=None if ready.cost is None else ready.cost[part],
         conf_level=options.conf_level,
-        df=degrees_of_freedom(drawn.clusters),
+        df=degrees_of_freedom(drawn.clusters, fold[part]),
         below=below,
     )
 
@@ -180,9 +186,7 @@ def judge_ranking(ranked: Ranked, options: Options, draws: int | None) -> Judged
     rows = ranked.rows
     chosen = (ranked.top * rows.weight)[:, None]
     headline = effects_of(rows, lambda gamma: group_effects(gamma, chosen))
-    metrics = effects_of(
-        rows, lambda gamma: metrics_by_fold(rows.score, gamma, rows.fold, rows.weight)
-    )
+    metrics = rank_metrics_of(rows)
     if draws is None:
         errors = np.append(std_errors(headline, rows.drawn), std_errors(metrics, rows.drawn))
     else:

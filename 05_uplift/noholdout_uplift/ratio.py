@@ -66,7 +66,7 @@ def parts_of(
     Raises
     ------
     DataError
-        The denominator's mean isn't positive in one of the arms.
+        The denominator's mean isn't positive in one of the arms, or every row has the same ratio.
     """
     mass = np.ones(outcome.size) if weight is None else weight
     arms = (mass * (1 - treatment) / (1 - propensity), mass * treatment / propensity)
@@ -79,7 +79,14 @@ def parts_of(
                 "Name a denominator that most users have.",
             )
     ratio = float(np.average(outcome, weights=arms[0])) / means[0]
-    part = ratio + (outcome - ratio * denominator) / means[1]
+    away = outcome - ratio * denominator
+    if np.abs(away).max() <= 1e-12 * np.abs(outcome).max():
+        raise DataError(
+            f"The outcome is {ratio:.6g} times the denominator {column!r} in every row.",
+            "A ratio that never varies holds no information about an effect.",
+            "Check that the right columns were named.",
+        )
+    part = ratio + away / means[1]
     return Parts(part, denominator / means[1], ratio, means[1] / means[0] - 1)
 
 

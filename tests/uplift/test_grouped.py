@@ -62,7 +62,7 @@ def by_row(ready: Prepared, patch: pytest.MonkeyPatch, **asked: Any) -> Any:
     assert half is not None
     patch.setattr(engine, "WHOLE_BELOW", 10**9)
     if fold is not None:
-        patch.setattr(ranking_steps, "assign_folds", lambda *_: fold[rows])
+        patch.setattr(ranking_steps, "assign_folds", lambda *_, **__: fold[rows])
     told = half[rows]
 
     def prepared(data: Any, options: Options) -> Prepared:

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_uplift import estimate
+from noholdout_uplift.inference import rank_metrics_of, std_errors
 from noholdout_uplift.kernels.ranking import harmonic_sums
+from noholdout_uplift.scored import Drawn, Scored
 from noholdout_uplift.tables import segment_labels
 from uplift.simulated import ARGUMENTS, randomised
 
@@ -76,6 +78,11 @@ def test_quarters_of_times_in_seconds_have_different_names(frame: pd.DataFrame) 
         ({"cost": float("inf")}, "1,500 values that aren't zero or more, for example inf"),
         ({"cost": 0.1, "budget": float("nan")}, "budget is nan"),
         ({"cost": 0.1, "budget": float("inf")}, "budget is inf"),
+        ({"cost": 0.1, "budget": "a"}, "budget is 'a'"),
+        ({"features": None}, "features is None, which isn't a list"),
+        ({"features": "x1"}, "features is 'x1', which isn't a list"),
+        ({"slices": "tier"}, "slices is 'tier', which isn't a list"),
+        ({"guardrails": "y"}, "guardrails is 'y', which isn't a list"),
         ({"folds": 2.5}, "folds is 2.5"),
         ({"fraction": "0.2"}, "fraction is '0.2'"),
     ],
@@ -98,3 +105,47 @@ def test_what_would_overturn_the_answer_is_the_interval_s_distance_from_zero(
     nearest = max(found.conf_low, -found.conf_high, 0.0)
     message = found.check("unmeasured_confounding").message
     assert f"by {100 * nearest:.2f} points from its untreated" in message
+
+
+def test_the_outcome_s_unit_changes_no_slope(frame: pd.DataFrame) -> None:
+    plain, tiny = (
+        estimate(frame.assign(y=frame["y"] * unit), **LINEAR).tables["calibration"]
+        for unit in (1, 1e-12)
+    )
+    assert tiny["estimate"][1] == pytest.approx(plain["estimate"][1], rel=1e-9)
+    assert tiny["p_zero"][1] == pytest.approx(plain["p_zero"][1], rel=1e-9)
+
+
+def test_a_fold_of_one_cluster_is_refused(frame: pd.DataFrame) -> None:
+    six = frame.assign(team=np.arange(1500) % 6)
+    with pytest.raises(DesignError, match=r"6 clusters for 5 folds.*Use --folds 3 or fewer"):
+        estimate(six, cluster="team", **LINEAR)
+    assert estimate(six, cluster="team", folds=3, **LINEAR).df == 2
+    with pytest.raises(DesignError, match="more groups is needed: at least 4"):
+        estimate(six.assign(team=six["team"] % 3), cluster="team", folds=2, **LINEAR)
+    own = LINEAR | {"features": [], "scores": "conf"}
+    assert estimate(six, cluster="team", **own).df == 5
+
+
+def test_few_clusters_a_fold_are_allowed_for() -> None:
+    # Two folds of two and of three clusters, two rows each: centred within folds, the sums'
+    # squares stand for 1/2 and 2/3 of their variance.
+    rng = np.random.default_rng(0)
+    gamma, cluster = rng.normal(size=10), np.arange(10) // 2
+    fold = (cluster > 1).astype(int)
+    rows = Scored(
+        score=rng.normal(size=10),
+        gamma=gamma,
+        gamma_control=np.zeros(10),
+        fold=fold,
+        weight=np.ones(10),
+        drawn=Drawn(cluster),
+        cost=None,
+        conf_level=0.95,
+        df=3,
+    )
+    sums = np.bincount(cluster, gamma)
+    means = np.array([gamma[fold == 0].mean(), gamma[fold == 1].mean()])[fold[::2]]
+    squares = (sums - 2 * means) ** 2
+    expected = np.sqrt(2 * squares[:2].sum() + 3 / 2 * squares[2:].sum()) / 10
+    assert std_errors(rank_metrics_of(rows), rows.drawn)[0] == pytest.approx(expected)

@@ -343,6 +343,7 @@ def test_the_users_own_score_is_judged_on_the_ratio() -> None:
         ({"tasks": -1}, {}, "2,000 negative values"),
         ({"tasks": 0}, {}, "'tasks' is zero for every untreated row"),
         ({"tasks": lambda t: 1 - t["prompt"]}, {}, "'tasks' is zero for every treated row"),
+        ({"done": lambda t: 2 * t["tasks"]}, {}, "is 2 times the denominator 'tasks' in every row"),
         ({}, {"denominator": "done"}, "as outcome and as denominator"),
         ({}, {"denominator": "x"}, "both the denominator and a feature"),
         ({}, {"denominator": "prompt"}, "both the denominator and the treatment"),
