@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace as replace_options
 from typing import Any, Literal
 
-from noholdout_shared.arguments import check_choice
+from noholdout_shared.arguments import check_choice, column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -209,8 +209,8 @@ def estimate(
         margin=margin,
         seed=seed,
         jobs=jobs,
-        exact=tuple(exact or ()),
-        negative_controls=tuple(negative_controls or ()),
+        exact=column_names(exact),
+        negative_controls=column_names(negative_controls),
         covariate_times=covariate_times,
         treatment_time=treatment_time,
         pre_values=pre_values,

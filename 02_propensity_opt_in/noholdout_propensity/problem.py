@@ -9,7 +9,13 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
+from noholdout_shared.arguments import (
+    check_choice,
+    check_level,
+    check_seed,
+    column_names,
+    resolve_replicates,
+)
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_shared.inference import influence_std_error, require_clusters
 from noholdout_shared.input import (
@@ -105,6 +111,12 @@ class Options:
     pre_values: Pairs | None = None
     extra_columns: Sequence[str] = ()
     may_sum: Literal["never", "always", "largest"] = "never"
+
+    def __post_init__(self) -> None:
+        for name in ("covariates", "exact", "negative_controls", "extra_columns"):
+            object.__setattr__(self, name, column_names(getattr(self, name)))
+        if self.outcome_covariates is not None:
+            object.__setattr__(self, "outcome_covariates", column_names(self.outcome_covariates))
 
     def checked(self) -> Options:
         """A copy with the number of draws settled; raises a DataError for a wrong choice."""
@@ -332,10 +344,6 @@ def require_both_arms(
 
 def require_covariates(options: Options) -> list[str]:
     """The covariates, none of them the outcome, the treatment or named twice."""
-    if isinstance(options.covariates, str):
-        raise DataError(
-            f"covariates is the text {options.covariates!r}.", "", "Pass a list of column names."
-        )
     covariates = list(options.covariates)
     if not covariates:
         raise DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from noholdout_shared.errors import DataError
@@ -28,7 +28,11 @@ def check_whole(name: str, value: int | None) -> None:
 
 def column_names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
     """The columns named; one alone may stand without a list."""
-    return (columns,) if isinstance(columns, str) else tuple(() if columns is None else columns)
+    if isinstance(columns, str):
+        return (columns,)
+    if columns is not None and not isinstance(columns, Iterable):
+        raise DataError(f"{columns!r} names no columns.", "", "Pass a list of column names.")
+    return tuple(() if columns is None else columns)
 
 
 def check_level(conf_level: float) -> None:

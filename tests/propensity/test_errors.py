@@ -16,7 +16,8 @@ WEIGHTED_BOOTSTRAP = {"outcome_fit": "weighted", "inference": "bootstrap"}
     "change, options, error, message",
     [
         ({}, {"covariates": []}, DataError, "No covariates were named"),
-        ({}, {"covariates": "a,b"}, DataError, "Pass a list of column names"),
+        ({}, {"covariates": "a,b"}, DataError, "no column 'a,b'"),
+        ({}, {"covariates": 5}, DataError, "5 names no columns"),
         ({}, {"covariates": ["a", "y"]}, DataError, "as covariate and as outcome"),
         ({}, {"covariates": ["a", "d"]}, DataError, "as covariate and as treatment"),
         ({}, {"covariates": ["a", "bb"]}, DataError, "no column 'bb'"),
@@ -47,6 +48,13 @@ def test_refusals(change: dict, options: dict, error: type, message: str) -> Non
     frame = simulate(200).assign(**change)
     with pytest.raises(error, match=message):
         estimate(frame, **{**COLUMNS, **options})
+
+
+def test_one_column_needs_no_list() -> None:
+    frame = simulate(400).assign(before=lambda rows: rows["a"] ** 2)
+    alone = {**COLUMNS, "covariates": "a", "negative_controls": "before"}
+    listed = {**COLUMNS, "covariates": ["a"], "negative_controls": ["before"]}
+    assert estimate(frame, **alone).to_dict() == estimate(frame, **listed).to_dict()
 
 
 def test_one_treated_row() -> None:
