@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from noholdout_shared.errors import DataError
 
@@ -91,6 +92,12 @@ def refuse_missing_codes(
     if found is not None:
         first = int(np.flatnonzero(values == found.code)[0]) + 1
         raise missing_code(found, f"{values.size:,} rows (the first is row {first})", column, role)
+
+
+def may_hold_codes(frame: pd.DataFrame) -> bool:
+    """Whether a column of numbers begins or ends with a code: its rows then have to be counted."""
+    numbers = frame.select_dtypes("number")
+    return bool(set(numbers.min()).union(numbers.max()) & CODES)
 
 
 def missing_code(suspect: Suspect, rows: str, column: str, role: str) -> DataError:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from method_cases import METHODS, Case, case
+from method_cases import METHODS, Case, case, front_function
+from noholdout_shared import engine
 from noholdout_shared.errors import DataError
 
 from noholdout import cli
@@ -252,6 +253,21 @@ def test_a_code_for_missing_is_refused_and_a_real_number_has_a_way_in(method: st
             here.changed(frame).run(missing=missing)
     doubled = here.changed(frame.assign(**{name: 2 * frame[name]}))
     assert np.isfinite(doubled.run().estimate)
+
+
+@pytest.mark.parametrize("method", ["propensity", "rdd", "uplift"])
+def test_a_code_is_counted_in_rows_where_rows_would_be_summed(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WHOLE_BELOW", 0)
+    here, column = case(method), {"rdd": "query_confidence"}.get(method, "signup_week")
+    lists = {"propensity": "covariates", "uplift": "features"}
+    words = {lists[method]: ["engagement_tier", "signup_week"]} if method in lists else {}
+    frame = here.frame.assign(**{column: here.frame[column].astype(float)})
+    frame.loc[frame.index % 10 == 7, column] = -999
+    frame.to_parquet(tmp_path / "coded.parquet")
+    with pytest.raises(DataError, match=r"-999 in 400 of 4,000 rows \(the first is row 8\)"):
+        front_function(method)(tmp_path / "coded.parquet", **{**here.arguments, **words})
 
 
 @pytest.mark.parametrize("method", METHODS)
