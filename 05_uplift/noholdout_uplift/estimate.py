@@ -61,8 +61,8 @@ def estimate(
     outcome, treatment
         Columns of the outcome and of the treatment (0/1).
     features
-        Columns known before the treatment; text becomes indicators. May be left out with
-        ``scores``.
+        Columns known before the treatment (one may stand without a list); text becomes indicators.
+        May be left out with ``scores``.
     denominator
         Column over which the outcome is a ratio, such as tasks completed over tasks. The average
         effect is then the difference of the ratios of all treated and of nobody treated; a user's

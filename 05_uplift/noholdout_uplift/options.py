@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from noholdout_shared.arguments import check_choice, check_level, check_seed, resolve_replicates
+from noholdout_shared.arguments import (
+    check_choice,
+    check_level,
+    check_seed,
+    column_names,
+    resolve_replicates,
+)
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -46,6 +52,11 @@ class Options:
     margin: float | None = None
     seed: int = 0
     jobs: int = 1
+
+    def __post_init__(self) -> None:
+        """One column may stand without a list."""
+        for name in ("features", "guardrails", "slices"):
+            object.__setattr__(self, name, column_names(getattr(self, name)))
 
     @property
     def headline(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,14 +170,6 @@ def _prepared(found: Read, options: Options, features: list[str]) -> Prepared:
 
 def _check_names(options: Options) -> list[str]:
     """The features as a list; the columns' roles can't overlap."""
-    for name in ("features", "guardrails", "slices"):
-        given = getattr(options, name)
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise DataError(
-                f"{name} is {given!r}, which isn't a list of columns.",
-                "",
-                f"Pass a list: {name}=['a', 'b'].",
-            )
     features = list(options.features)
     if not features and options.scores is None:
         raise DataError(

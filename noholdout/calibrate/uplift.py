@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from noholdout_shared.estimate import Estimate
-from noholdout_shared.input import binary, numeric
+from noholdout_shared.input import binary, denominators, numeric
 
 from noholdout.calibrate.planting import (
     Trial,
@@ -26,6 +26,7 @@ class UpliftPlacebos:
     ) -> None:
         self.arguments, self.seed, self.frame = dict(arguments), seed, frame
         self.treated = binary(frame, arguments["treatment"])
+        self.base = denominators(frame, arguments.get("denominator"), arguments["outcome"])
         cluster = arguments.get("cluster")
         self.groups = None if cluster is None else frame[cluster].astype(str).to_numpy()
         self.planted = self.placebos = self.apart = tuple(range(replications))
@@ -46,7 +47,12 @@ class UpliftPlacebos:
         return Trial(frame, names, own)
 
     def truth(self, trial: Trial, effect: float, found: Estimate) -> float:
-        """The mean effect on those whom the estimate chose."""
+        """The mean effect on those whom the estimate chose; of a ratio metric, in its unit."""
         assert trial.effects is not None
         top = found.scores["top"].to_numpy()  # type: ignore[attr-defined]
-        return float(top @ trial.effects / top.sum())
+        own = float(top @ trial.effects / top.sum())
+        if self.base is None:
+            return own
+        weights = self.arguments.get("weights")
+        mass = None if weights is None else numeric(self.frame, weights, "Weights")
+        return own / float(np.average(self.base, weights=mass))

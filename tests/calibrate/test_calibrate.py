@@ -155,6 +155,14 @@ def test_every_method_calibrates_on_the_synthetic_product(method: str, asked: An
     assert 1 <= calibration.n_apart <= calibration.n_placebos
 
 
+def test_uplift_s_ratio_metrics_have_their_truth_in_the_ratio_s_unit(asked: Any) -> None:
+    frame, arguments = asked["uplift"]
+    told = arguments | {"model": "linear", "denominator": "session_minutes"}
+    _, calibration = calibrate("uplift", frame, replications=6, effects=[0.05], seed=1, **told)
+    # A minute's share: the truth is 0.05 or a little more, not 0.05 times ten minutes.
+    assert calibration.table["bias"].abs().max() < 0.02
+
+
 def test_processes_do_not_change_the_result(asked: Any) -> None:
     frame, arguments = asked["propensity"]
     one, two = (

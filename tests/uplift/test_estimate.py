@@ -212,7 +212,7 @@ def refused(change: dict[str, Any], frame: pd.DataFrame | None = None) -> str:
     ("change", "message"),
     [
         ({"features": []}, "No features are named"),
-        ({"features": "tier,conf"}, "isn't a list of columns"),
+        ({"features": "tier,conf"}, "no column 'tier,conf'"),
         ({"features": ["tier", "w"]}, "both the treatment and a feature"),
         ({"features": ["y"]}, "both the outcome and a feature"),
         ({"features": ["teir"]}, "Did you mean 'tier'"),
