@@ -168,3 +168,12 @@ def test_a_watched_column_that_units_keep_does_not_move() -> None:
     check = estimate(DATA.assign(x=kept), **ARGS, composition=["x"]).check("composition")
     assert check.status == "pass" and check.p_value == 1
     assert "None of the 1 watched columns moved" in check.message
+
+
+def test_a_wave_without_weight_is_refused_and_nothing_is_divided_by_zero() -> None:
+    weighed = DATA.assign(w=(DATA["g"] != 3).astype(float))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refuse(DesignError, "has no rows", weighed, weights="w", estimator="two-by-two")
+        others = estimate(weighed, **ARGS, weights="w", estimator="all").tables["estimators"]
+    assert others["estimate"].isna().tolist() == [False, True, False, False, False, False]

@@ -19,9 +19,9 @@ def box(data: Moments, cohorts: np.ndarray, periods: np.ndarray) -> tuple[Linear
     n_cohorts, n_periods = data.mean.shape
     inside = np.outer(cohorts, periods)
     weight = np.where(inside, data.weight, 0.0)
-    total = weight.sum()
+    total = weight.sum() if weight.any() else np.nan  # a box without rows has no mean
     mean = np.nan_to_num(data.mean)
-    average = float((weight * mean).sum() / total) if total > 0 else np.nan
+    average = float((weight * mean).sum() / total)
     maps = np.zeros((n_cohorts, 2 * n_periods, 1))
     maps[:, :n_periods, 0] = inside / total
     maps[:, n_periods:, 0] = inside * (mean - average) / total
