@@ -32,18 +32,20 @@ def with_all_estimators(
     estimators: Sequence[str],
     build: Callable[[str], Build],
 ) -> PropensityEstimate:
-    """The answer with the table ``estimators``: each with its own interval.
+    """The answer with the table ``estimators``: each with its own interval and rows.
 
-    An estimator that can't answer here stands in ``settings`` with its reason.
+    An estimator that can't answer here stands in ``settings`` with its reason. The others have
+    neither the answer's trimming (but for ipw and aipw) nor its caliper: ``n_obs`` says so.
     """
+    rows = problem.count(problem.treated >= 0)
     # No interval: it would be one around another quantity than the effect.
-    records: list[dict[str, Any]] = [_row("naive", *naive_difference(problem), math.nan, math.nan)]
+    naive = _row("naive", *naive_difference(problem), math.nan, math.nan, rows)
+    records: list[dict[str, Any]] = [naive]
     skipped: dict[str, str] = {}
     for name in estimators:
         if name == chosen:
-            records.append(
-                _row(name, answer.estimate, answer.std_error, answer.conf_low, answer.conf_high)
-            )
+            span = (answer.std_error, answer.conf_low, answer.conf_high)
+            records.append(_row(name, answer.estimate, *span, answer.n_obs))
             continue
         if name == "matching" and problem.options.weights is not None:
             skipped[name] = "it doesn't take sampling weights"
@@ -57,8 +59,10 @@ def with_all_estimators(
             skipped[name] = fit.separation
             continue
         spread = spread_of(problem, fit)
-        span = interval(fit.estimate, spread.std_error, problem.options.conf_level, spread.df)
-        records.append(_row(name, fit.estimate, span.std_error, span.conf_low, span.conf_high))
+        own = interval(fit.estimate, spread.std_error, problem.options.conf_level, spread.df)
+        n_obs = rows if fit.kept is None else problem.count(fit.kept)
+        span = (own.std_error, own.conf_low, own.conf_high)
+        records.append(_row(name, fit.estimate, *span, n_obs))
     table = pd.DataFrame(records)
     settings = {**answer.settings, "estimators_not_run": skipped}
     return dataclasses.replace(
@@ -66,13 +70,16 @@ def with_all_estimators(
     )
 
 
-def _row(name: str, estimate: float, error: float, low: float, high: float) -> dict[str, Any]:
+def _row(
+    name: str, estimate: float, error: float, low: float, high: float, n_obs: int
+) -> dict[str, Any]:
     return {
         "estimator": name,
         "estimate": estimate,
         "std_error": error,
         "conf_low": low,
         "conf_high": high,
+        "n_obs": n_obs,
     }
 
 
@@ -136,7 +143,8 @@ def _balance_rows(answer: PropensityEstimate) -> list[str]:
 
 def _estimator_rows(answer: PropensityEstimate) -> list[str]:
     rows = []
-    for row in records(answer.tables["estimators"]):
+    table = answer.tables["estimators"]
+    for row in records(table):
         value = effect_text(row["estimate"], answer.proportion)
         if row["conf_low"] is None:
             span = "no interval: not an answer" if row["estimator"] == "naive" else "undefined"
@@ -144,6 +152,10 @@ def _estimator_rows(answer: PropensityEstimate) -> list[str]:
             low = effect_text(row["conf_low"], answer.proportion).removesuffix(" points")
             span = f"{low} to {effect_text(row['conf_high'], answer.proportion)}"
         rows.append(f"  {row['estimator']:<20}{value:>15}   {span}")
+    elsewhere = table[table["n_obs"] != answer.n_obs]
+    for n_obs, part in elsewhere.groupby("n_obs", sort=False):
+        names = ", ".join(part["estimator"])
+        rows += _wrapped(f"{names}: of {n_obs:,} rows, not of the answer's {answer.n_obs:,}")
     for name, reason in answer.settings["estimators_not_run"].items():
         rows += _wrapped(f"{name}: not run, {reason}")
     return rows

@@ -18,12 +18,14 @@ from noholdout_shared.style import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from noholdout_propensity.result import PropensityEstimate
 
 BINS = 40
 MOST_COVARIATES = 30
+NEAR_X, NEAR_Y = 0.3, 0.04  # shares of the axes: two names so near to each other would overlap
 
 
 def plot_audit(estimate: PropensityEstimate) -> Axes:
@@ -172,14 +174,21 @@ def plot_estimators(estimate: PropensityEstimate, ax: Axes | None = None) -> Axe
             color=colour,
             markerfacecolor="white" if naive else colour,
         )
-    ax.set_yticks(places, list(table["estimator"]))
+    same = table["n_obs"] == estimate.n_obs
+    ax.set_yticks(
+        places,
+        [
+            name if own else f"{name}\n({n_obs:,} rows)"
+            for name, own, n_obs in zip(table["estimator"], same, table["n_obs"], strict=True)
+        ],
+    )
     ax.set_ylim(-0.7, len(table) - 0.3)
     unit = " (points)" if estimate.proportion else ""
     below = estimate.settings.get("denominator")
     what = estimate.outcome if below is None else f"{estimate.outcome} / {below}"
     ax.set_xlabel(f"effect on {what}{unit}")
     points_axis(ax, estimate.proportion, "x")
-    ax.set_title("Every estimator, one question")
+    ax.set_title("Every estimator, one question" if same.all() else "Every estimator")
     return ax
 
 
@@ -205,20 +214,33 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
     lines = ax.contour(
         x, y, scale * left, levels=levels, colors=FAINT, linewidths=1, linestyles="solid"
     )
-    ax.clabel(lines, fmt="%.3g", fontsize=8, colors=NEUTRAL)
+    ax.clabel(
+        lines,
+        fmt=lambda v: f"{v:,.0f}" if abs(v) >= 1000 else f"{v:.3g}",
+        fontsize=8,
+        colors=NEUTRAL,
+    )
     zero = ax.contour(x, y, left, levels=[0], colors=[TREATED], linewidths=2, linestyles="--")
     ax.clabel(zero, fmt="no effect", fontsize=9)
-    for covariate, part in bounds.groupby("covariate", sort=False):
-        ax.plot(part["r2_treatment"], part["r2_outcome"], "-", color=COMPARISON, linewidth=0.8)
-        ax.plot(part["r2_treatment"], part["r2_outcome"], "o", color=COMPARISON, markersize=4)
-        last = part.iloc[-1]
+    for _, part in bounds.groupby("covariate", sort=False):
+        ax.plot(
+            part["r2_treatment"],
+            part["r2_outcome"],
+            "-o",
+            color=COMPARISON,
+            linewidth=0.8,
+            markersize=4,
+        )
+    last = bounds.groupby("covariate", sort=False).tail(1)
+    width, top = ax.get_xlim()[1], min(height, 1)
+    for place, name in landmarks(last, width, top):
         # A landmark in the right half carries its name on its left, inside the axes.
-        inward = last["r2_treatment"] > 0.5 * ax.get_xlim()[1]
+        inward = place[0] > 0.5 * width
         ax.annotate(
-            f"{last['times']:g} x {short_label(str(covariate))}",
-            (last["r2_treatment"], last["r2_outcome"]),
+            name,
+            place,
             # Nor does a name stand above the axes.
-            xytext=(-5 if inward else 5, -12 if last["r2_outcome"] > 0.95 * min(height, 1) else 3),
+            xytext=(-5 if inward else 5, -12 if place[1] > 0.95 * top else 3),
             textcoords="offset points",
             ha="right" if inward else "left",
             fontsize=9,
@@ -229,3 +251,20 @@ def plot_hidden_cause(estimate: PropensityEstimate, ax: Axes | None = None) -> A
     ax.set_ylabel("... and of the outcome")
     ax.set_title(f"Effect left after a hidden cause{unit}")
     return ax
+
+
+def landmarks(
+    last: pd.DataFrame, width: float, height: float
+) -> list[tuple[tuple[float, float], str]]:
+    """Where names stand and what they say; covariates too near to each other share one."""
+    groups: list[tuple[tuple[float, float], list[str]]] = []
+    for row in last.sort_values("r2_outcome", ascending=False).to_dict("records"):
+        place = (row["r2_treatment"], row["r2_outcome"])
+        name = f"{row['times']:g} x {short_label(str(row['covariate']))}"
+        for (x, y), names in groups:
+            if abs(place[0] - x) < NEAR_X * width and abs(place[1] - y) < NEAR_Y * height:
+                names.append(name)
+                break
+        else:
+            groups.append((place, [name]))
+    return [(place, ", ".join(names)) for place, names in groups]

@@ -54,16 +54,16 @@ def settled(problem: Problem, build: Build) -> tuple[Problem, Fit]:
 def naive_difference(problem: Problem) -> tuple[float, float]:
     """The arms' unadjusted difference, of means or of ratios of means, and its standard error.
 
-    The error is robust with each arm's own degree of freedom (the HC2 of MacKinnon and White
-    1985), or by clusters.
+    Sampling weights count. The error is robust with each arm's own degree of freedom (the HC2 of
+    MacKinnon and White 1985), or by clusters.
     """
     below = np.ones(problem.n) if problem.denominator is None else problem.denominator
     influence = np.empty(problem.n)
     levels = []
     for places, sign in zip(problem.places, (1.0, -1.0), strict=True):
-        y, z = problem.outcome[places], below[places]
-        level = float(y.sum() / z.sum())
-        apart = (y - level * z) / z.sum()
+        y, z, w = problem.outcome[places], below[places], problem.sampling[places]
+        level = float(w @ y / (w @ z))
+        apart = w * (y - level * z) / (w @ z)
         if not problem.clustered:
             apart *= np.sqrt(places.size / (places.size - 1))
         influence[places] = sign * apart

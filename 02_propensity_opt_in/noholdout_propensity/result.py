@@ -44,6 +44,12 @@ class PropensityEstimate(Estimate):
 
     rows: RowDetail | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def further_rows(self) -> tuple[tuple[str, str], ...]:
+        """Whom the answer covers, where rows were left out."""
+        covers = self.settings.get("covers")
+        return (("covers", str(covers)),) if covers else ()
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Mirrored score histograms on ``ax``; without one, a new figure with the love plot too.
 

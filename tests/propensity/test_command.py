@@ -103,3 +103,19 @@ def test_long_categories_keep_their_levels_apart_in_the_love_plot() -> None:
     assert labels[0].endswith("=small") and "=enterprise" in labels[1]
     assert max(map(len, labels)) <= 32
     assert covariate_label(long).endswith("…")
+
+
+def test_landmarks_near_to_each_other_share_a_name() -> None:
+    import pandas as pd
+    from noholdout_propensity.plot import landmarks
+
+    last = pd.DataFrame(
+        {
+            "covariate": ["a", "b", "c"],
+            "times": [3.0, 2.0, 3.0],
+            "r2_treatment": [0.01, 0.02, 0.9],
+            "r2_outcome": [0.010, 0.011, 0.5],
+        }
+    )
+    found = landmarks(last, width=1.0, height=1.0)
+    assert found == [((0.9, 0.5), "3 x c"), ((0.02, 0.011), "2 x b, 3 x a")]

@@ -130,6 +130,7 @@ def test_trimming_says_whom_the_answer_covers(estimator: str) -> None:
     gone = answer.settings["trimmed_rows"]
     assert answer.n_obs == 3000 - gone and gone > 0
     assert "score from 0.100 to 0.900" in answer.settings["covers"]
+    assert f"covers      the {3000 - gone:,} of 3,000 rows" in answer.summary()
     assert answer.estimand.endswith("trimmed")
     kept = answer.rows.kept
     assert (answer.rows.score[kept] >= 0.1).all() and (answer.rows.score[kept] <= 0.9).all()

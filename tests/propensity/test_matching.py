@@ -163,6 +163,8 @@ def test_a_caliper_counts_what_it_leaves_out() -> None:
     assert answer.settings["matched"] + answer.settings["unmatched"] == frame["d"].sum()
     assert answer.n_treated == answer.settings["matched"]
     assert answer.estimand.endswith("trimmed")
+    matched, targets = answer.settings["matched"], frame["d"].sum()
+    assert f"covers      the {matched} of {targets} target rows with a match" in answer.summary()
 
 
 def test_everyone_needs_replacement() -> None:

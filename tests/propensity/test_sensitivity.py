@@ -191,6 +191,32 @@ def test_all_estimators_side_by_side() -> None:
     assert math.isnan(table.loc["naive", "conf_low"])
 
 
+def test_an_audit_of_trimmed_rows_says_which_estimators_cover_others() -> None:
+    frame = simulate(2000, strength=2.0)
+    answer = estimate(frame, trim="crump", trim_at=0.1, audit=True, **COLUMNS)
+    rows = answer.tables["estimators"].set_index("estimator")["n_obs"]
+    assert rows["aipw"] == rows["ipw"] == answer.n_obs < 2000
+    assert (rows[["naive", "matching", "regression", "entropy-balancing"]] == 2000).all()
+    page = " ".join(audit_page(answer).split())
+    assert f"entropy-balancing: of 2,000 rows, not of the answer's {answer.n_obs:,}" in page
+    labels = [label.get_text() for label in answer.plot_estimators().get_yticklabels()]
+    assert "regression\n(2,000 rows)" in labels and "ipw" in labels
+    whole = estimate(frame, estimator="all", estimand="ato", **COLUMNS)
+    assert "not of the answer's" not in audit_page(whole)
+
+
+def test_the_naive_difference_counts_sampling_weights() -> None:
+    frame = simulate(600).assign(w=np.arange(600) % 3 + 1.0)
+    answer = estimate(frame, estimator="all", weights="w", **COLUMNS)
+    means = [np.average(arm["y"], weights=arm["w"]) for _, arm in frame.groupby("d")]
+    naive = answer.tables["estimators"].set_index("estimator").loc["naive"]
+    assert naive["estimate"] == pytest.approx(means[1] - means[0], rel=1e-10)
+    copies = frame.loc[np.repeat(frame.index, frame["w"].astype(int))].assign(c=lambda f: f.index)
+    told = estimate(copies, estimator="all", cluster="c", **COLUMNS).tables["estimators"]
+    # A weight is a row counted several times, all of it one observation.
+    assert naive["std_error"] == pytest.approx(told["std_error"].iloc[0], rel=5e-3)
+
+
 def test_what_cant_run_says_why() -> None:
     frame = simulate(1000).assign(c=np.arange(1000) % 40)
     answer = estimate(frame, estimator="all", estimand="ato", cluster="c", **COLUMNS)

@@ -140,8 +140,13 @@ def fit_matching(problem: Problem, link: Score, how: MatchOptions) -> Fit:
     def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
         return moved_ipw(problem, richer, score_fit, link, problem.sampling)
 
-    kept = None
+    kept, matched_rows = None, int(effect.used.sum())
+    said: dict[str, Any] = {}
     if effect.unmatched:
+        said["covers"] = (
+            f"the {matched_rows:,} of {matched_rows + effect.unmatched:,} target rows with a match"
+            f"; says nothing about the other {effect.unmatched:,}"
+        )
         targets = np.where(problem.treated == 1, *TARGETS[problem.estimand]).astype(bool)
         kept = ~(targets & ~effect.used & (effect.weights == 0))
     return Fit(
@@ -167,9 +172,10 @@ def fit_matching(problem: Problem, link: Score, how: MatchOptions) -> Fit:
             "caliper": how.caliper,
             "replace": how.replace,
             "exact": list(problem.options.exact),
-            "matched": int(effect.used.sum()),
+            "matched": matched_rows,
             "unmatched": effect.unmatched,
             "ties": "averaged" if how.replace else "to the earlier row",
+            **said,
         },
     )
 
