@@ -1,9 +1,8 @@
 """The raw and normalised scores that other packages print, for comparison with theirs.
 
-They use observed outcomes instead of AIPW scores; but for least squares they give no interval.
-scikit-uplift divides by a
-"perfect" curve that depends on the outcome's level; the numbers compare models on one data set and
-nothing else. Rows tied in score count together here as there.
+They use observed outcomes instead of AIPW scores, and but for least squares give no interval.
+scikit-uplift divides by a "perfect" curve that depends on the outcome's level; the numbers compare
+models on one data set and nothing else. Rows tied in score count together here as there.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from noholdout_shared.arguments import check_level
+from noholdout_shared.arguments import check_level, column_names
 from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
@@ -120,6 +120,7 @@ def plan(
         Power of the smallest effects, two-sided level, and missing values.
     """
     _check(share_treated, fraction, folds, gap, rows, power, conf_level)
+    features = column_names(features)
     read = read_rows(data, [outcome, *features], missing=missing)
     y = outcome_column(read.frame, outcome)
     matrix = design_matrix(read.frame, list(features)).values

@@ -120,6 +120,15 @@ def test_the_outcome_s_unit_changes_no_slope(frame: pd.DataFrame) -> None:
     assert tiny["p_zero"][1] == pytest.approx(plain["p_zero"][1], rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e15, 1e-12])
+def test_a_feature_s_unit_silences_no_other(frame: pd.DataFrame, unit: float) -> None:
+    at = np.random.default_rng(0).normal(size=1500)
+    asked = LINEAR | {"features": [*ARGUMENTS["features"], "at"]}
+    plain, far = (estimate(frame.assign(at=at * u), **asked) for u in (1, unit))
+    assert far.estimate == pytest.approx(plain.estimate, rel=1e-9)
+    assert far.std_error == pytest.approx(plain.std_error, rel=1e-9)
+
+
 def test_a_fold_of_one_cluster_is_refused(frame: pd.DataFrame) -> None:
     six = frame.assign(team=np.arange(1500) % 6)
     with pytest.raises(DesignError, match=r"6 clusters for 5 folds.*Use --folds 3 or fewer"):

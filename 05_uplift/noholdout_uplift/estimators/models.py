@@ -77,9 +77,9 @@ def _named_model(model: str, n_rows: int, seed: int) -> Any:
             random_state=seed,
         )
     if model == "linear":
-        from sklearn.linear_model import LinearRegression
+        from noholdout_uplift.estimators.linear import Linear
 
-        return LinearRegression()
+        return Linear()
     raise DataError(
         f"model is {model!r}, which isn't a choice here.", "", f"Use one of: {', '.join(MODELS)}."
     )

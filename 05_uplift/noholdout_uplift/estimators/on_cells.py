@@ -51,9 +51,9 @@ def cells_model(model: str, seed: int) -> OnCells:
     leaf where the other counts rows, and tries every split where the other tries 255.
     """
     if model == "linear":
-        from sklearn.linear_model import LinearRegression
+        from noholdout_uplift.estimators.linear import Linear
 
-        return OnCells(LinearRegression())
+        return OnCells(Linear())
     from sklearn.ensemble import GradientBoostingRegressor
 
     return OnCells(
