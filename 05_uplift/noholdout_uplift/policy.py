@@ -119,12 +119,17 @@ def _worth(rows: Scored, treat: np.ndarray) -> Estimates:
     return Estimates(ratio + change, psi)
 
 
-def _gains(rows: Scored, treat: np.ndarray, baseline: np.ndarray) -> Estimates:
-    """What rules are worth more than others, each of shape ``(n, m)``."""
+def _gains(rows: Scored, pairs: list[tuple[np.ndarray, np.ndarray | float]]) -> Estimates:
+    """What the first rule of each pair is worth more than the second; both of shape ``(n,)``."""
     if rows.below is None:
-        return weighted_means((treat - baseline) * rows.gamma[:, None], rows.weight)
-    ours, others = _worth(rows, treat), _worth(rows, baseline)
-    return Estimates(ours.values - others.values, ours.psi - others.psi)
+        gained = [(treat - other) * rows.gamma for treat, other in pairs]
+        return weighted_means(np.column_stack(gained), rows.weight)
+    values, psi = np.empty(len(pairs)), np.empty((rows.gamma.size, len(pairs)))
+    for j, (treat, other) in enumerate(pairs):
+        both = _worth(rows, np.column_stack([treat, np.broadcast_to(other, treat.shape)]))
+        values[j] = both.values[0] - both.values[1]
+        psi[:, j] = both.psi[:, 0] - both.psi[:, 1]
+    return Estimates(values, psi)
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,8 @@ def contrasts(rows: Scored, rules: Rules) -> Contrasts:
     """Each targeting rule against nobody, everybody, today's rule, and chance at its own cost."""
     price = np.ones(rows.score.size) if rows.cost is None else rows.cost
     mean_price = float(rows.share @ price) / price.size
-    pairs: list[tuple[str, str]] = []
-    ours, others = list[np.ndarray](), list[np.ndarray]()
+    names: list[tuple[str, str]] = []
+    pairs: list[tuple[np.ndarray, np.ndarray | float]] = []
     against = ["treat-none", "treat-all", *(["current"] if "current" in rules.treat else [])]
     if rules.uniform not in against:
         against.append(rules.uniform)
@@ -151,11 +156,10 @@ def contrasts(rows: Scored, rules: Rules) -> Contrasts:
         spend = float(rows.share @ (treat * price)) / price.size
         chance = min(1.0, spend / mean_price) if mean_price > 0 else float(treat.mean())
         for other in (*against, "random"):
-            pairs.append((name, other))
-            ours.append(treat)
-            others.append(rules.treat[other] if other != "random" else np.full(treat.size, chance))
-    found = _gains(rows, np.column_stack(ours), np.column_stack(others))
-    rule, other_rule = zip(*pairs, strict=True)
+            names.append((name, other))
+            pairs.append((treat, rules.treat[other] if other != "random" else chance))
+    found = _gains(rows, pairs)
+    rule, other_rule = zip(*names, strict=True)
     return Contrasts(rule, other_rule, found, std_errors(found, rows.drawn))
 
 
