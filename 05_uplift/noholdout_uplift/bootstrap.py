@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import check_seed, resolve_replicates
 from noholdout_shared.parallel import run_parallel, spawn_seeds
 
 from noholdout_uplift.inference import METRICS
@@ -30,6 +31,8 @@ def bootstrap_errors(
     The same as ``inference="bootstrap"`` would give: of the headline (``top``) and of each
     metric, by name.
     """
+    check_seed(seed)
+    resolve_replicates(replicates, "bootstrap", ["bootstrap"], replicates)
     used = estimate.scores[estimate.scores["evaluated"]]
     column = {str(name): used[name].to_numpy() for name in used}
     copies = column.get("copies")

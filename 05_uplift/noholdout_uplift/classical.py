@@ -69,6 +69,16 @@ def _require_binary(outcome: np.ndarray) -> np.ndarray:
     return values
 
 
+def _share(area: float, whole: float) -> float:
+    if whole == 0:
+        raise DataError(
+            "The curve to divide by is flat.",
+            "These outcomes leave a ranking nothing to find.",
+            "Use the qini and auuc of noholdout_uplift.estimate, which divide by nothing.",
+        )
+    return area / whole
+
+
 def normalised_auuc(outcome: np.ndarray, treatment: np.ndarray, score: np.ndarray) -> float:
     """scikit-uplift's ``uplift_auc_score``: area over a perfect ranking's, random taken off both.
 
@@ -79,7 +89,7 @@ def normalised_auuc(outcome: np.ndarray, treatment: np.ndarray, score: np.ndarra
     w = np.asarray(treatment)
     tie_break = y if ((y == 1) & (w == 0)).sum() > ((y == 0) & (w == 1)).sum() else w
     best = uplift_curve(y, w, 2 * (y == w) + tie_break)
-    return uplift_curve(y, w, score).area / best.area
+    return _share(uplift_curve(y, w, score).area, best.area)
 
 
 def normalised_qini(outcome: np.ndarray, treatment: np.ndarray, score: np.ndarray) -> float:
@@ -87,7 +97,7 @@ def normalised_qini(outcome: np.ndarray, treatment: np.ndarray, score: np.ndarra
     y = _require_binary(outcome)
     w = np.asarray(treatment)
     best = qini_curve(y, w, y * w - y * (1 - w))
-    return qini_curve(y, w, score).area / best.area
+    return _share(qini_curve(y, w, score).area, best.area)
 
 
 def normalised_qini_by_total(
@@ -106,7 +116,7 @@ def normalised_qini_by_total(
     rows = np.arange(ranking.order.size + 1)
     height = np.interp(rows, position, curve.value)
     line = np.linspace(0.0, curve.value[-1], rows.size)
-    return float((height - line).mean() / abs(curve.value[-1]))
+    return _share(float((height - line).mean()), abs(float(curve.value[-1])))
 
 
 def raw_uplift_at(
@@ -143,6 +153,12 @@ def least_squares_effect(
     if covariates is not None:
         columns.extend(np.asarray(covariates, dtype=float).T)
     x = np.column_stack([*columns, np.ones(y.size)])
+    if y.size <= x.shape[1]:
+        raise DataError(
+            f"There are {y.size} rows for {x.shape[1]} coefficients.",
+            "Nothing is left to tell an error from.",
+            "Use more rows.",
+        )
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise DataError(
             "The columns are collinear.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,12 @@ def probability(
     if isinstance(propensity, str):
         values = numeric(frame, propensity, "Propensity")
         name = f"Propensity column {propensity!r}"
+    elif not isinstance(propensity, Real):
+        raise DataError(
+            f"propensity is {propensity!r}.",
+            "",
+            "Use a number, the name of one column, or 'estimate'.",
+        )
     else:
         values = np.full(treatment.size, float(propensity))
         name = "propensity"
@@ -95,6 +102,8 @@ def costs(frame: pd.DataFrame, cost: float | str | None) -> np.ndarray | None:
         return None
     if isinstance(cost, str):
         values = numeric(frame, cost, "Cost")
+    elif not isinstance(cost, Real):
+        raise DataError(f"cost is {cost!r}.", "", "Use a number, or the name of one column.")
     else:
         values = np.full(len(frame), float(cost))
     odd = ~((values >= 0) & np.isfinite(values))

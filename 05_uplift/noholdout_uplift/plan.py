@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from noholdout_shared.arguments import check_level, column_names
+from noholdout_shared.arguments import check_level, check_whole, column_names
 from noholdout_shared.design_matrix import design_matrix
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
@@ -17,6 +18,9 @@ from noholdout_shared.input import outcome as outcome_column
 from noholdout_shared.jsonable import jsonable
 from noholdout_shared.render import effect_text
 from scipy.special import ndtr, ndtri
+
+NO_NOISE = 1e-10  # spread given the features over the outcome's, below which it is rounding
+SMALLEST_GAP = 1e-6  # of the spread given the features
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,18 @@ def plan(
             "Use more rows or fewer features.",
         )
     residual_sd = float(np.sqrt(left @ left / spare))
+    if residual_sd <= NO_NOISE * y.std():
+        raise DataError(
+            f"The features explain {outcome!r} exactly.",
+            "What is known before a launch can't hold its outcome.",
+            "Leave out columns that were made from the outcome.",
+        )
+    if gap is not None and gap < SMALLEST_GAP * residual_sd:
+        raise DataError(
+            f"gap is {gap:g}, less than a millionth of the outcome's spread, {residual_sd:.4g}.",
+            "No launch can show that.",
+            "Give it in the outcome's unit: 0.05 is 5 points of a share.",
+        )
     planned = y.size if rows is None else rows
     judging = planned * (1 - 1 / folds)
     spread = residual_sd * math.sqrt(1 / share_treated + 1 / (1 - share_treated))
@@ -174,16 +190,18 @@ def _check(
     conf_level: float,
 ) -> None:
     check_level(conf_level)
+    check_whole("folds", folds)
+    check_whole("rows", rows)
     for name, value in (("share_treated", share_treated), ("fraction", fraction)):
-        if not 0 < value < 1:
-            raise DataError(f"{name} is {value:g}.", "It is a share of users.", "Use 0 to 1.")
-    if not 0.5 <= power < 1:
+        if not (isinstance(value, Real) and 0 < value < 1):
+            raise DataError(f"{name} is {value!r}.", "It is a share of users.", "Use 0 to 1.")
+    if not (isinstance(power, Real) and 0.5 <= power < 1):
         raise DataError(
-            f"power is {power:g}.", "A plan for less than even odds isn't one.", "Use 0.8."
+            f"power is {power!r}.", "A plan for less than even odds isn't one.", "Use 0.8."
         )
     if folds < 2:
         raise DataError(f"folds is {folds}.", "Some users train, others judge.", "Use 2 or more.")
-    if gap is not None and not gap > 0:
-        raise DataError(f"gap is {gap:g}.", "The top group gains more.", "Use more than 0.")
+    if gap is not None and not (isinstance(gap, Real) and 0 < gap < math.inf):
+        raise DataError(f"gap is {gap!r}.", "The top group gains more.", "Use more than 0.")
     if rows is not None and rows < 100:
         raise DataError(f"rows is {rows}.", "Too few users to rank.", "Use 100 or more.")

@@ -4,9 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from noholdout_shared.errors import DataError, DesignError
-from noholdout_uplift import estimate
+from noholdout_uplift import (
+    XLearner,
+    bootstrap_errors,
+    estimate,
+    least_squares_effect,
+    normalised_auuc,
+    normalised_qini,
+    normalised_qini_by_total,
+    rank_metrics,
+)
 from noholdout_uplift.inference import rank_metrics_of, std_errors
 from noholdout_uplift.kernels.ranking import harmonic_sums
+from noholdout_uplift.plan import plan
 from noholdout_uplift.scored import Drawn, Scored
 from noholdout_uplift.tables import segment_labels
 from uplift.simulated import ARGUMENTS, randomised
@@ -80,6 +90,8 @@ def test_quarters_of_times_in_seconds_have_different_names(frame: pd.DataFrame) 
         ({"cost": 0.1, "budget": float("inf")}, "budget is inf"),
         ({"cost": 0.1, "budget": "a"}, "budget is 'a'"),
         ({"features": None}, "No features are named"),
+        ({"cost": ["price"]}, "cost is .'price'."),
+        ({"propensity": ["p"]}, "propensity is .'p'."),
         ({"folds": 2.5}, "folds is 2.5"),
         ({"fraction": "0.2"}, "fraction is '0.2'"),
     ],
@@ -162,3 +174,39 @@ def test_few_clusters_a_fold_are_allowed_for() -> None:
     squares = (sums - 2 * means) ** 2
     expected = np.sqrt(2 * squares[:2].sum() + 3 / 2 * squares[2:].sum()) / 10
     assert std_errors(rank_metrics_of(rows), rows.drawn)[0] == pytest.approx(expected)
+
+
+def test_too_few_draws_are_refused_without_fitting_again(frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="replicates is 0"):
+        bootstrap_errors(estimate(frame, **LINEAR), replicates=0)
+
+
+def test_functions_on_arrays_say_what_they_cannot_do() -> None:
+    rng = np.random.default_rng(0)
+    arm, zeros = np.arange(20) % 2, np.zeros(20)
+    for divided in (normalised_qini, normalised_auuc, normalised_qini_by_total):
+        with pytest.raises(DataError, match="curve to divide by is flat"):
+            divided(zeros, arm, rng.normal(size=20))
+    with pytest.raises(DataError, match="2 rows for 2 coefficients"):
+        least_squares_effect(zeros[:2], arm[:2])
+    with pytest.raises(DataError, match="3 rows, 1 of them missing"):
+        rank_metrics(np.array([1.0, np.nan, 2.0]), np.zeros(3))
+    with pytest.raises(DataError, match="The score has 0 rows"):
+        rank_metrics(zeros[:0], zeros[:0])
+    with pytest.raises(DataError, match="propensity lies between 0 and 0"):
+        XLearner("linear").fit(rng.normal(size=(20, 1)), zeros, arm, propensity=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"gap": "a"}, "gap is 'a'"),
+        ({"gap": 1e-200}, "less than a millionth of the outcome's spread"),
+        ({"folds": 2.5}, "folds is 2.5"),
+        ({"rows": 1e6}, "rows is 1000000.0"),
+        ({"features": ["twice"]}, "explain 'y' exactly"),
+    ],
+)
+def test_a_plan_of_nothing(frame: pd.DataFrame, asked: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        plan(frame.assign(twice=2 * frame["y"]), outcome="y", **asked)

@@ -87,6 +87,12 @@ class UpliftLearner(BaseEstimator):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         share = treatment.mean() if propensity is None else propensity
         probability = np.broadcast_to(np.asarray(share, dtype=float), y.shape)
+        if not ((probability > 0) & (probability < 1)).all():
+            raise DataError(
+                f"propensity lies between {probability.min():g} and {probability.max():g}.",
+                "Who can't be treated, or must be, has no comparison.",
+                "Pass probabilities between 0 and 1, and leave out rows of 0 or 1.",
+            )
         with one_thread():
             y = np.asarray(y, dtype=float)
             self._learn(TrainingRows(X, y, treatment, probability, weight, arm_models, half))

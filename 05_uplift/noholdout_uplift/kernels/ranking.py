@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from noholdout_shared.errors import DataError
 from scipy.special import polygamma
 from scipy.special import psi as digamma
 
@@ -69,6 +70,12 @@ class RankMetrics:
 
 def rank(score: np.ndarray, weight: np.ndarray | None = None) -> Ranking:
     """Sort rows by score, highest first, and find the ties. ``weight`` defaults to ones."""
+    if score.size == 0 or np.isnan(score).any():
+        raise DataError(
+            f"The score has {score.size:,} rows, {int(np.isnan(score).sum()):,} of them missing.",
+            "Rows without a score have no place in a ranking.",
+            "Leave them out.",
+        )
     order = np.argsort(-score)
     ordered = score[order]
     differs = ordered[1:] != ordered[:-1]
