@@ -1,6 +1,6 @@
 """Do the joint bands of several metrics hold together on the product's clean telemetry?
 
-    python benchmarks/synthetic_control/metrics_study.py --replications 200
+    python benchmarks/synthetic_control/metrics_study.py --replications 2000
 
 Quality, thumbs-up, minutes and cost per task of the same launch, with the correlation that the
 product gives them. One row a launch: the share of panels in which all four 95% bands hold their
@@ -176,7 +176,7 @@ def summarise(rows: pd.DataFrame, launch: str) -> dict[str, Any]:
 def main() -> None:
     """Run the study and write its table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replications", type=int, default=1000)
+    parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=90_000, help="first seed of the product")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default=None)
