@@ -136,7 +136,7 @@ def _balance_rows(answer: PropensityEstimate) -> list[str]:
     worst = table.loc[table["smd_before"].abs().sort_values(ascending=False).index][:6]
     rows = [f"  {'covariate':<34}{'before':>9}{'after':>9}"]
     for row in records(worst):
-        name = row["covariate"][:33]
+        name = str(row["covariate"])[:33]
         rows.append(f"  {name:<34}{row['smd_before']:>+9.3f}{row['smd_after']:>+9.3f}")
     return rows
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from noholdout_shared.arguments import check_choice, check_level
+from noholdout_shared.arguments import check_choice, check_level, check_whole, column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
 from noholdout_shared.input import Missing, is_proportion, numeric, read_rows
@@ -21,6 +22,8 @@ from noholdout_propensity.columns import covariate_columns
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.problem import ESTIMANDS
+
+MOST_ROWS = 1e15
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,23 @@ def plan(
     """
     check_level(conf_level)
     check_choice("estimand", estimand, tuple(ESTIMANDS))
-    if not 0.5 <= power < 1:
-        raise DataError(f"power is {power}.", "", "Use a share from 0.5 to 1, such as 0.8.")
+    if not (isinstance(power, numbers.Real) and 0.5 <= power < 1):
+        raise DataError(f"power is {power!r}.", "", "Use a share from 0.5 to 1, such as 0.8.")
+    check_whole("rows", rows)
     if rows is not None and rows < 10:
         raise DataError(f"rows is {rows}.", "", "Plan with 10 users or more.")
-    if effect is not None and not effect != 0:
-        raise DataError("effect is 0.", "No number of users shows nothing.", "Name its size.")
-    frame = read_rows(data, [outcome, score, *(covariates or ())], missing=missing).frame
+    if effect is not None and not (isinstance(effect, numbers.Real) and 0 < abs(effect) < math.inf):
+        raise DataError(
+            f"effect is {effect!r}.", "No number of users shows that.", "Name its size."
+        )
+    covariates = column_names(covariates)
+    if outcome in covariates:
+        raise DataError(
+            f"Column {outcome!r} is named as covariate and as outcome.",
+            "It would explain itself, and no variation would be left.",
+            "Name it once.",
+        )
+    frame = read_rows(data, [outcome, score, *covariates], missing=missing).frame
     y = outcome_column(frame, outcome)
     e = numeric(frame, score, "Score")
     wrong = (e <= 0) | (e >= 1)
@@ -136,15 +149,30 @@ def plan(
             "A user who surely opts in, or surely doesn't, has no counterpart.",
             "Leave such users out of the plan, as the analysis will have to.",
         )
-    design = covariate_columns(frame, list(covariates or ())).design()[0]
+    design = covariate_columns(frame, covariates).design()[0]
     line = fit_linear(design, y, np.ones(y.size))
+    if y.size <= line.rank:
+        raise DataError(
+            f"There are {y.size:,} rows for {line.rank:,} coefficients.",
+            "Nothing is left to tell how far the outcome varies by itself.",
+            "Use more rows or fewer covariates.",
+        )
     spread = float(np.sqrt(((y - design @ line.coefficients) ** 2).sum() / (y.size - line.rank)))
     tilt = {"ate": np.ones_like(e), "att": e, "atc": 1 - e, "ato": e * (1 - e)}[estimand]
     inflation = float((tilt**2 / (e * (1 - e))).mean() / tilt.mean() ** 2)
     variance = spread**2 * inflation
     reach = critical_value(conf_level) + float(special.ndtri(power))
     planned = y.size if rows is None else rows
-    needed = math.nan if effect is None else math.ceil(variance * (reach / effect) ** 2)
+    needed = math.nan
+    if effect is not None:
+        exact = variance * (reach / effect) * (reach / effect)
+        if not exact < MOST_ROWS:
+            raise DataError(
+                f"effect is {effect:g}, beside an outcome that varies by {spread:g}.",
+                f"More than {MOST_ROWS:g} users would be needed.",
+                "Name the effect in the outcome's units: 0.05 is 5 points of a share.",
+            )
+        needed = math.ceil(exact)
     return OptInPlan(
         estimand=ESTIMANDS[estimand],
         outcome=outcome,

@@ -138,7 +138,7 @@ def plot_balance(estimate: PropensityEstimate, ax: Axes | None = None) -> Axes:
         linestyle="none",
     )
     ax.plot(table["smd_after"], places, "D", color=TREATED, label="after", linestyle="none")
-    ax.set_yticks(places, [covariate_label(name) for name in table["covariate"]])
+    ax.set_yticks(places, [covariate_label(str(name)) for name in table["covariate"]])
     ax.set_ylim(-0.7, len(table) - 0.3)
     ax.set_xlabel(f"standardised difference ({estimate.settings['smd_denominator']})")
     ax.set_title("Balance before and after")

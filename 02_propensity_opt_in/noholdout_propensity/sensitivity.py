@@ -101,13 +101,16 @@ def robustness(problem: Problem, conf_level: float) -> Robustness:
 
 def covariate_columns(problem: Problem) -> dict[str, list[int]]:
     """Each named covariate's columns of the score's design; those without any are left out."""
+    covariates = problem.settings["covariates"]
     found = {
         covariate: [
             j + 1
             for j, name in enumerate(problem.names)
-            if name == covariate or name.startswith(f"{covariate}=")
+            # A name such as "tier=heavy" may also be a covariate of its own.
+            if name == covariate
+            or (name not in covariates and str(name).startswith(f"{covariate}="))
         ]
-        for covariate in problem.settings["covariates"]
+        for covariate in covariates
     }
     return {covariate: columns for covariate, columns in found.items() if columns}
 

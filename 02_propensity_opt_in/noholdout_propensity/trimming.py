@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, Literal
 
 import numpy as np
 from noholdout_shared.arguments import check_choice
 from noholdout_shared.errors import DataError, DesignError
 
-from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.trimming import (
     DEFAULT_PERCENTILE,
     crump_bounds,
@@ -22,11 +22,12 @@ Trim = Literal["crump", "percentile"]
 
 
 def trimmed(
-    problem: Problem, fit: ScoreFit, trim: Trim | None, trim_at: float | None
+    problem: Problem, score: np.ndarray | None, trim: Trim | None, trim_at: float | None
 ) -> tuple[np.ndarray | None, dict[str, Any]]:
     """The rows kept (``None`` for all) and what to say about it.
 
-    The score isn't fitted again on the rows kept, and the bounds are taken as fixed.
+    The score (``None`` where none exists) isn't fitted again on the rows kept, and the bounds are
+    taken as fixed. A score of 0 or 1 to the last digit is never kept.
 
     Raises
     ------
@@ -44,20 +45,14 @@ def trimmed(
             )
         return None, {}
     check_choice("trim", trim, ("crump", "percentile"))
-    if trim_at is not None and not 0 < trim_at < 0.5:
-        raise DataError(f"trim_at is {trim_at}.", "", "Use a number between 0 and 0.5.")
-    if fit.separated:
+    if trim_at is not None and not (isinstance(trim_at, numbers.Real) and 0 < trim_at < 0.5):
+        raise DataError(f"trim_at is {trim_at!r}.", "", "Use a number between 0 and 0.5.")
+    if score is None:
         return None, {"trim": trim}
-    if trim == "crump":
-        if trim_at is None:
-            low, high = crump_bounds(fit.score, problem.sampling)
-        else:
-            low, high = trim_at, 1 - trim_at
-    else:
-        share = DEFAULT_PERCENTILE if trim_at is None else trim_at
-        low, high = percentile_bounds(fit.score, problem.treated, problem.sampling, share)
+    open_ = (score > ROUNDING) & (score < 1 - ROUNDING)
+    low, high = _bounds(problem, score, open_, trim, trim_at)
     # A bound is often a row's own score, and rounding mustn't decide about that row.
-    kept = (fit.score >= low - ROUNDING) & (fit.score <= high + ROUNDING)
+    kept = open_ & (score >= low - ROUNDING) & (score <= high + ROUNDING)
     for value, word in ((1, "treated"), (0, "control")):
         if int((kept & (problem.treated == value)).sum()) < 2:
             raise DesignError(
@@ -73,3 +68,14 @@ def trimmed(
         "covers": f"the {int(kept.sum()):,} of {problem.n:,} rows with a score from {low:.3f} to "
         f"{high:.3f}; says nothing about the other {gone:,}",
     }
+
+
+def _bounds(
+    problem: Problem, score: np.ndarray, open_: np.ndarray, trim: Trim, trim_at: float | None
+) -> tuple[float, float]:
+    if trim == "percentile":
+        share = DEFAULT_PERCENTILE if trim_at is None else trim_at
+        return percentile_bounds(score, problem.treated, problem.sampling, share)
+    if trim_at is not None:
+        return trim_at, 1 - trim_at
+    return crump_bounds(score[open_], problem.sampling[open_]) if open_.any() else (0.0, 1.0)

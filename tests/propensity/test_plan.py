@@ -44,7 +44,13 @@ def test_the_plan_foretells_the_standard_error(estimand: str) -> None:
         ({"e": 1.0}, {}, "aren't between 0 and 1"),
         ({}, {"power": 1.5}, "power is 1"),
         ({}, {"rows": 3}, "rows is 3"),
+        ({}, {"rows": 50.5}, r"rows is 50\.5"),
         ({}, {"effect": 0.0}, "effect is 0"),
+        ({}, {"effect": math.nan}, "effect is nan"),
+        ({}, {"effect": "0.1"}, "effect is '0.1'"),
+        ({}, {"effect": 1e-300}, "More than 1e.15 users"),
+        ({}, {"covariates": ["y"]}, "as covariate and as outcome"),
+        ({"x": [f"u{i}" for i in range(100)]}, {"covariates": ["x"]}, "100 rows for 100"),
     ],
 )
 def test_refusals(change: dict, options: dict, message: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
 import numpy as np
-from noholdout_shared.arguments import check_choice
+from noholdout_shared.arguments import check_choice, check_whole
 from noholdout_shared.errors import DataError, DesignError
 
 from noholdout_propensity.assemble import answered
@@ -14,6 +15,7 @@ from noholdout_propensity.estimators.common import (
     Fit,
     Score,
     fitted_score,
+    found_score,
     no_chance,
     separated_fit,
     without_answer,
@@ -31,6 +33,10 @@ from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim, trimmed
 
 DEFAULT_FOLDS = 5
+SURE_MODELS = (
+    "A model that is sure of single rows, such as deep trees, may be the reason: ask it for larger "
+    "leaves, calibrate it, or trim (trim='crump')."
+)
 
 Augmentation = Literal["plain", "normalised"]
 
@@ -101,14 +107,16 @@ def aipw(
         )
     if isinstance(score, str):
         check_choice("score", score, ("logit",))
-    refuse_with_models(options, count, trim, outcome_fit, augmentation)
-    return answered(options, lambda problem: fit_aipw_models(problem, score, outcome_model, count))
+    refuse_with_models(options, count, outcome_fit, augmentation)
+    return answered(
+        options,
+        lambda problem: fit_aipw_models(problem, score, outcome_model, count, trim, trim_at),
+    )
 
 
 def refuse_with_models(
     options: Options,
     folds: int,
-    trim: Trim | None,
     outcome_fit: OutcomeFit,
     augmentation: Augmentation,
 ) -> None:
@@ -122,7 +130,6 @@ def refuse_with_models(
         )
     for name, given in (
         ("denominator", options.denominator is not None),
-        ("trim", trim is not None),
         ("outcome_fit='weighted'", outcome_fit != "plain"),
         ("augmentation='normalised'", augmentation != "plain"),
     ):
@@ -136,6 +143,7 @@ def refuse_with_models(
 
 def resolve_folds(folds: int | None) -> int:
     """The number of cross-fitting folds."""
+    check_whole("folds", folds)
     if folds is None:
         return DEFAULT_FOLDS
     if folds < 1:
@@ -154,7 +162,7 @@ def fit_aipw(
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of AIPW."""
     score_fit = fitted_score(problem, link)
-    kept, said = trimmed(problem, score_fit, trim, trim_at)
+    kept, said = trimmed(problem, found_score(score_fit), trim, trim_at)
     silent = without_answer("aipw", problem, score_fit, kept)
     if silent is not None:
         return silent
@@ -212,19 +220,31 @@ def fit_aipw(
     )
 
 
-def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int) -> Fit:
+def fit_aipw_models(
+    problem: Problem,
+    score: Any,
+    outcome_model: Any,
+    folds: int,
+    trim: Trim | None = None,
+    trim_at: float | None = None,
+) -> Fit:
     """AIPW on the user's own models: cross-fitted, with the influence values of known models."""
     nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds))
     shown = fitted_score(problem, "logit")
     if nuisance is None:
         text = without_fold(problem, folds)
         return separated_fit("aipw", problem, shown, text)
-    endless = no_chance(problem, nuisance.score, problem.estimand, None)
+    kept, said = trimmed(problem, nuisance.score, trim, trim_at)
+    endless = no_chance(problem, nuisance.score, problem.estimand, kept)
     if endless:
-        return separated_fit("aipw", problem, shown, endless)
-    found = augmented_effect(
-        problem.outcome, problem.treated, nuisance, problem.estimand, problem.sampling
-    )
+        return separated_fit("aipw", problem, shown, f"{endless} {SURE_MODELS}")
+    rows = problem.sampling
+    used = nuisance
+    if kept is not None:
+        rows = rows * kept
+        # A trimmed row has no weight; its score must only not divide by zero.
+        used = dataclasses.replace(nuisance, score=np.where(kept, nuisance.score, 0.5))
+    found = augmented_effect(problem.outcome, problem.treated, used, problem.estimand, rows)
     effect = found.effect
     names = [
         item if isinstance(item, str) else type(item).__name__
@@ -234,14 +254,15 @@ def fit_aipw_models(problem: Problem, score: Any, outcome_model: Any, folds: int
         estimator="aipw",
         title="cross-fitted AIPW",
         estimate=effect.estimate,
-        weights=own_weights(nuisance.score, problem.treated, problem.estimand, problem.sampling),
+        weights=own_weights(used.score, problem.treated, problem.estimand, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=nuisance.score,
+        kept=kept,
         influence=effect.influence,
         source=f"influence values of known models, {folds} folds",
         adjusts_outcome=True,
-        settings={"score": names[0], "outcome_model": names[1], "folds": folds},
+        settings={"score": names[0], "outcome_model": names[1], "folds": folds, **said},
     )
 
 

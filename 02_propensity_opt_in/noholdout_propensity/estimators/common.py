@@ -106,6 +106,11 @@ def fitted_score(problem: Problem, link: Score) -> ScoreFit:
     return fit
 
 
+def found_score(fit: ScoreFit) -> np.ndarray | None:
+    """Each row's score; ``None`` where the covariates separate the arms."""
+    return None if fit.separated else fit.score
+
+
 def richer_score(problem: Problem, richer: Richer, base: ScoreFit, link: Score) -> ScoreFit | None:
     """The score with a richer design, from the solution at hand; ``None`` without a solution."""
     rich = nested_score(

@@ -14,6 +14,7 @@ from noholdout_propensity.estimators.common import (
     Fit,
     Score,
     fitted_score,
+    found_score,
     richer_score,
     without_answer,
 )
@@ -86,7 +87,7 @@ def fit_ipw(
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of the weighted difference."""
     score_fit = fitted_score(problem, link)
-    kept, said = trimmed(problem, score_fit, trim, trim_at)
+    kept, said = trimmed(problem, found_score(score_fit), trim, trim_at)
     silent = without_answer("ipw", problem, score_fit, kept)
     if silent is not None:
         return silent

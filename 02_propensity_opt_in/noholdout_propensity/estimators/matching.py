@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
 import numpy as np
-from noholdout_shared.arguments import check_choice
+from noholdout_shared.arguments import check_choice, check_whole
 from noholdout_shared.errors import DataError, DesignError
 
 from noholdout_propensity.assemble import answered
@@ -186,10 +187,13 @@ def _check(how: MatchOptions, estimand: str) -> None:
         raise DesignError(
             "Matching has no overlap population (ATO).", "", "Use estimator ipw or aipw for ATO."
         )
+    check_choice("replace", how.replace, (True, False))
+    check_whole("ratio", how.ratio)
     if how.ratio < 1:
         raise DataError(f"ratio is {how.ratio}.", "", "Use 1 match or more for each row.")
-    if how.caliper is not None and not how.caliper > 0:
-        raise DataError(f"caliper is {how.caliper}.", "", "Use a positive number of SDs.")
+    caliper = how.caliper
+    if caliper is not None and not (isinstance(caliper, numbers.Real) and caliper > 0):
+        raise DataError(f"caliper is {caliper!r}.", "", "Use a positive number of SDs.")
     if not how.replace and estimand == "ate":
         raise DesignError(
             "Matching without replacement can't cover everyone (ATE).",

@@ -16,6 +16,13 @@ from noholdout_propensity.problem import Problem
 
 def check_models(score: Any, outcome_model: Any) -> None:
     """Raise a DataError unless the models can be fitted and asked for what AIPW needs."""
+    for name, model in (("score", score), ("outcome_model", outcome_model)):
+        if isinstance(model, type):
+            raise DataError(
+                f"{name} is the class {model.__name__}, not a model of it.",
+                "",
+                f"Pass {model.__name__}(), with its options.",
+            )
     if not isinstance(score, str) and not (
         hasattr(score, "fit") and hasattr(score, "predict_proba")
     ):
@@ -33,12 +40,27 @@ def check_models(score: Any, outcome_model: Any) -> None:
             "",
             "Pass a scikit-learn regressor, or a classifier for a 0/1 outcome.",
         )
+    if is_labeller(outcome_model):
+        raise DataError(
+            f"outcome_model is a {type(outcome_model).__name__}, a classifier without "
+            "predict_proba.",
+            "Its predictions are labels, and a mean outcome is a probability.",
+            "Pass a classifier with predict_proba, or a regressor.",
+        )
+
+
+def is_labeller(model: Any) -> bool:
+    """Whether the model is a classifier that predicts labels only."""
+    from sklearn.base import is_classifier
+
+    return hasattr(model, "fit") and is_classifier(model) and not hasattr(model, "predict_proba")
 
 
 def cross_fit_models(
     problem: Problem, score: Any, outcome_model: Any, fold: np.ndarray
 ) -> Nuisance | None:
-    """Out-of-fold predictions; ``None`` when the own logit separates without a fold.
+    """Out-of-fold predictions; ``None`` when the own logit separates without a fold, or when only
+    one arm is left without it.
 
     Parameters
     ----------
@@ -54,6 +76,8 @@ def cross_fit_models(
     x, z = problem.score_design[:], problem.outcome_design[:]
     for f in range(int(fold.max()) + 1):
         out, rest = fold == f, fold != f
+        if not 0 < float(d[rest].mean()) < 1:
+            return None
         if isinstance(score, str):
             own = fit_score(x[rest], d[rest], weights=rows[rest])
             if not own.converged:
@@ -78,6 +102,7 @@ def cross_fit_models(
 def _fitted(model: Any, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Any:
     from sklearn.base import clone
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils.validation import has_fit_parameter
 
     if hasattr(model, "predict_proba") and not np.isin(y, (0, 1)).all():
         raise DataError(
@@ -88,6 +113,10 @@ def _fitted(model: Any, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Any:
         try:
             if (rows == 1).all():
                 return clone(model).fit(x, y)
+            if not has_fit_parameter(model, "sample_weight"):
+                raise DataError(
+                    f"{type(model).__name__} takes no sampling weights.", "", "Use another model."
+                )
             return clone(model).fit(x, y, sample_weight=rows)
         except ConvergenceWarning as warning:
             raise ConvergenceError(
@@ -95,7 +124,9 @@ def _fitted(model: Any, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Any:
                 "An unfinished model would carry its own bias into the answer.",
                 "Give it more iterations, or scale its inputs.",
             ) from warning
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise DataError(
-                f"{type(model).__name__} takes no sampling weights.", "", "Use another model."
+                f"{type(model).__name__} can't be fitted: {str(error).splitlines()[0]}",
+                f"It was given {len(x):,} rows of {x.shape[1]} columns, categories as 0/1.",
+                "Change its options, or use another model.",
             ) from error
