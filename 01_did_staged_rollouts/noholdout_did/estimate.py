@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from noholdout_shared.arguments import column_names
+from noholdout_shared.arguments import check_columns, column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -151,6 +151,7 @@ def estimate(
     the effects and section 3 for the averages; Sant'Anna and Zhao (2020, Journal of Econometrics
     219:101-122) for the adjustment.
     """
+    check_columns(outcome=outcome, time=time)
     covariates, composition = column_names(covariates), column_names(composition)
     options = check_options(
         estimator=estimator,

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from noholdout_shared.design_matrix import Moments, category_levels, independent_columns, moments
+from noholdout_shared.design_matrix import (
+    Moments,
+    category_levels,
+    independent_columns,
+    moments,
+    refuse_lost_digits,
+)
 from noholdout_shared.input import codes, numeric
 
 from noholdout_propensity.kernels.designs import Columns, Design, StandardisedDesign, stored
@@ -43,9 +49,12 @@ class Covariates:
         known = moments(chosen) if places else Moments(np.empty(0), np.empty((0, 0)))
         kept = independent_columns(chosen, known=known) if places else []
         names = [self.names[j] for j in places]
+        lost = [j for j in range(len(names)) if j not in set(kept)]
+        for j in lost:
+            refuse_lost_digits(chosen.columns[j], names[j])
         settings = {
             "indicators": list(self.indicators),
-            "dropped_collinear": [names[j] for j in range(len(names)) if j not in set(kept)],
+            "dropped_collinear": [names[j] for j in lost],
         }
         design = StandardisedDesign(
             self.rows,

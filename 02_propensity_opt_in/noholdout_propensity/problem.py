@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from noholdout_shared.arguments import (
     check_choice,
+    check_columns,
     check_level,
     check_seed,
     column_names,
@@ -120,6 +121,10 @@ class Options:
 
     def checked(self) -> Options:
         """A copy with the number of draws settled; raises a DataError for a wrong choice."""
+        check_columns(outcome=self.outcome, treatment=self.treatment)
+        for name in ("denominator", "cluster", "weights"):
+            if getattr(self, name) is not None:
+                check_columns(**{name: getattr(self, name)})
         check_choice("estimand", self.estimand, tuple(ESTIMANDS))
         check_choice("inference", self.inference, ("analytic", "bootstrap"))
         check_level(self.conf_level)

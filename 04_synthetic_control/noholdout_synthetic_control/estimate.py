@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from noholdout_shared.arguments import check_choice, check_whole, column_names
+from noholdout_shared.arguments import check_choice, check_columns, check_whole, column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
@@ -173,6 +173,11 @@ def estimate(
         No donor is left, or nothing lies before or after the launch.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("data", "outcome", "denominator")}
+    check_columns(unit=unit, time=time)
+    if not column_names(outcome):
+        check_columns(outcome=outcome)
+    if cluster is not None:
+        check_columns(cluster=cluster)
     for name in ("predictors", "covariates", "negative_controls"):
         arguments[name] = list(column_names(arguments[name])) or None
     for name in ("block", "in_time_placebos", "jobs"):

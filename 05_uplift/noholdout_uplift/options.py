@@ -10,6 +10,7 @@ from typing import Any
 
 from noholdout_shared.arguments import (
     check_choice,
+    check_columns,
     check_level,
     check_seed,
     column_names,
@@ -66,6 +67,7 @@ class Options:
 
 def check_options(options: Options) -> int | None:
     """Refuse what can't be asked; the number of bootstrap draws, if any."""
+    check_columns(outcome=options.outcome, treatment=options.treatment)
     check_choice("inference", options.inference, ("influence", "bootstrap"))
     check_level(options.conf_level)
     check_seed(options.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from noholdout_shared.errors import DataError
@@ -26,13 +26,32 @@ def check_whole(name: str, value: int | None) -> None:
         raise DataError(f"{name} is {value!r}.", "It is a whole number.", "Use 1, 2, 3 or so.")
 
 
+def check_columns(**named: Any) -> None:
+    """Raise a DataError unless each argument names one column."""
+    for name, column in named.items():
+        if not _is_name(column):
+            raise DataError(
+                f"{name} is {column!r}.", "It names one column.", "Give its name in the data."
+            )
+
+
+def _is_name(column: Any) -> bool:
+    return column is not None and isinstance(column, Hashable)
+
+
 def column_names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
     """The columns named; one alone may stand without a list."""
     if isinstance(columns, str):
         return (columns,)
     if columns is not None and not isinstance(columns, Iterable):
         raise DataError(f"{columns!r} names no columns.", "", "Pass a list of column names.")
-    return tuple(() if columns is None else columns)
+    names = tuple(() if columns is None else columns)
+    for name in names:
+        if not _is_name(name):
+            raise DataError(
+                f"{name!r} stands among the columns' names.", "", "Name each column by itself."
+            )
+    return names
 
 
 def check_level(conf_level: float) -> None:

@@ -15,6 +15,8 @@ from noholdout_shared.input import numeric
 
 MAX_CATEGORIES = 1000
 BLOCK = 16_384  # rows
+DIGITS = 1e-9  # of its size must a column vary by, beside the ones before it
+ROUNDING = 1e-13  # of its size: a constant that was computed in two ways varies by less
 
 
 class RowBlocks(Protocol):
@@ -68,7 +70,10 @@ def design_matrix(
     dropped: list[str] = []
     if drop_collinear and values.shape[1]:
         keep = independent_columns(values)
-        dropped = [names[j] for j in range(len(names)) if j not in set(keep)]
+        lost = [j for j in range(len(names)) if j not in set(keep)]
+        for j in lost:
+            refuse_lost_digits(values[:, j], names[j])
+        dropped = [names[j] for j in lost]
         values, names = values[:, keep], [names[j] for j in keep]
     settings = {"indicators": indicators, "dropped_collinear": dropped}
     return DesignMatrix(values, tuple(names), settings)
@@ -135,7 +140,7 @@ def moments(values: RowBlocks) -> Moments:
 
 
 def independent_columns(
-    values: RowBlocks, tolerance: float = 1e-9, known: Moments | None = None
+    values: RowBlocks, tolerance: float = DIGITS, known: Moments | None = None
 ) -> list[int]:
     """The columns to keep so that they and a constant are linearly independent.
 
@@ -167,6 +172,22 @@ def independent_columns(
         if np.linalg.norm(residual) > tolerance:
             kept.append(j)
     return [int(varying[j]) for j in kept]
+
+
+def refuse_lost_digits(column: np.ndarray, name: str) -> None:
+    """Raise for a column that was dropped though it varies: in digits too far behind to be seen.
+
+    Called for dropped columns: a constant one says nothing and a collinear one is said by others.
+    """
+    low, high = float(column.min()), float(column.max())
+    size = max(abs(low), abs(high))
+    if high - low > ROUNDING * size and float(column.std()) <= DIGITS * size:
+        raise DataError(
+            f"Covariate {name!r} varies by {high - low:.3g} around {low:.6g}: in its 9th digit or "
+            "later.",
+            "Computers keep about 16 digits: beside its size it would be left out as a constant.",
+            "Subtract a constant from the column first; the answer stays the same.",
+        )
 
 
 def _plainly_independent(gram: np.ndarray, norms: np.ndarray) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from noholdout_shared.arguments import check_whole
+from noholdout_shared.errors import DataError
 from noholdout_shared.progress import track
 
 T = TypeVar("T")
@@ -24,6 +26,9 @@ def run_parallel(
 
     The result doesn't depend on ``jobs``. With a ``label``, progress goes to stderr.
     """
+    check_whole("jobs", jobs)
+    if jobs == 0:
+        raise DataError("jobs is 0.", "Somebody must do the work.", "Use 1 or more.")
     items = list(items)
     if jobs == 1 or len(items) < 2:
         return [work(item) for item in track(items, label)]

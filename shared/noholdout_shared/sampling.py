@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from noholdout_shared import sources
+from noholdout_shared.arguments import check_whole
 from noholdout_shared.errors import DataError
 from noholdout_shared.lazy import spark_name
 
@@ -33,6 +34,7 @@ def sampled(
 
     ``select`` reads the columns of a frame in memory, or of a small enough lazy one.
     """
+    check_whole("sample", sample)
     if sample < 1:
         raise DataError(
             f"sample is {sample}.", "It is a number of rows.", "Use 1000000, or leave it out."

@@ -352,6 +352,21 @@ def test_numbers_out_of_bounds_are_refused(method: str) -> None:
 
 
 @every_method
+def test_an_argument_that_names_no_column_is_refused(method: str) -> None:
+    here = case(method)
+    names = {"outcome", "treatment", "running", "unit", "time", "cluster"} & set(parameters(method))
+    for name in sorted(names):
+        optional = parameters(method)[name].default is None
+        for nothing in ([["no"]],) if optional else ([["no"]], None):
+            with pytest.raises(DataError):
+                here.run(**{name: nothing})
+    for name in {"covariates", "features", "negative_controls"} & set(parameters(method)):
+        for nothing in (5, [["no"], "yes"], [None]):
+            with pytest.raises(DataError):
+                here.run(**{name: nothing})
+
+
+@every_method
 def test_missing_values_are_refused_or_dropped_and_counted(method: str) -> None:
     here = case(method)
     frame = here.frame.copy()

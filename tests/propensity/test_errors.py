@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from noholdout_propensity import estimate
+from noholdout_propensity import audit_page, estimate
 from noholdout_shared.errors import DataError, DesignError
 from propensity.samples import simulate
 
@@ -35,6 +35,11 @@ WEIGHTED_BOOTSTRAP = {"outcome_fit": "weighted", "inference": "bootstrap"}
         ({}, {"estimator": "regression", "estimand": "ato"}, DesignError, "averages over rows"),
         ({}, {"estimator": "matching", "inference": "bootstrap"}, DesignError, "is invalid"),
         ({}, {"estimator": "matching", "caliper": -1.0}, DataError, "caliper is -1"),
+        ({}, {"estimator": "matching", "caliper": "0.2"}, DataError, "caliper is '0.2'"),
+        ({}, {"estimator": "matching", "ratio": 2.5}, DataError, r"ratio is 2\.5"),
+        ({}, {"estimator": "matching", "replace": "no"}, DataError, "replace is 'no'"),
+        ({}, {"folds": "5"}, DataError, "folds is '5'"),
+        ({}, {"trim": "crump", "trim_at": "0.1"}, DataError, "trim_at is '0.1'"),
         ({}, {"replicates": 100}, DataError, "draws nothing"),
         ({}, {"inference": "bootstrap", "replicates": 3}, DataError, "replicates is 3"),
         ({}, WEIGHTED_BOOTSTRAP | {"folds": 1}, DataError, "isn't refitted in replicates"),
@@ -87,3 +92,41 @@ def test_missing_rows_are_counted() -> None:
     answer = estimate(frame, missing="drop", **COLUMNS)
     assert answer.settings["rows_dropped_missing"] == 10
     assert answer.n_obs == 290
+
+
+@pytest.mark.parametrize("estimator", ["aipw", "matching", "regression"])
+def test_an_audit_of_columns_named_by_numbers(estimator: str) -> None:
+    frame = simulate(300)
+    named = estimate(frame, estimator=estimator, **{**COLUMNS, "covariates": ["a", "tier"]})
+    numbered = frame[["y", "d", "a", "tier"]].set_axis(range(4), axis=1)
+    asked = {"outcome": 0, "treatment": 1, "covariates": [2, 3]}
+    answer = estimate(numbered, estimator=estimator, audit=True, **asked)
+    assert answer.estimate == named.estimate
+    assert set(answer.tables["sensitivity"]["covariate"]) == {2, 3}
+    assert "as strong as 3:" in audit_page(answer)
+    assert "2" in [label.get_text() for label in answer.plot_balance().get_yticklabels()]
+    assert answer.plot_hidden_cause().get_title()
+
+
+def test_a_covariate_named_like_a_level_stands_for_itself() -> None:
+    frame = simulate(400)
+    odd = frame.rename(columns={"b": "a=b"})
+    plain, named = (
+        estimate(data, **{**COLUMNS, "covariates": ["a", other]}).tables["sensitivity"]
+        for data, other in ((frame, "b"), (odd, "a=b"))
+    )
+    assert (plain["estimate"] == named["estimate"]).all()
+
+
+def test_a_confounder_far_from_zero_isnt_dropped_in_silence() -> None:
+    frame = simulate(300)
+    frame["a"] += 1e12
+    with pytest.raises(DataError, match="'a' varies by .* in its 9th digit"):
+        estimate(frame, **COLUMNS)
+
+
+def test_columns_may_be_named_by_numbers() -> None:
+    frame = simulate(300)
+    numbered = frame.rename(columns={"a": 7})
+    answer = estimate(numbered, outcome="y", treatment="d", covariates=[7, "b"])
+    assert "7" in answer.check("covariate_timing").message

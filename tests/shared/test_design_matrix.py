@@ -68,3 +68,13 @@ def test_nearly_collinear_columns_are_told_apart_whatever_the_blocks(monkeypatch
     assert whole == plain_independent(values) == ([0, 1, 2, 4] if apart > 1e-9 else [0, 1, 4])
     monkeypatch.setattr("noholdout_shared.design_matrix.BLOCK", 64)
     assert independent_columns(values) == whole
+
+
+def test_a_covariate_whose_variation_is_lost_is_refused_and_a_rounded_constant_isnt() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=200)})
+    frame["far"] = frame["a"] + 1e12
+    frame["sum"] = np.where(frame["a"] > 0, 0.1 + 0.2, 0.3)
+    with pytest.raises(DataError, match=r"'far' varies by .* around 1e\+12: in its 9th digit"):
+        design_matrix(frame, ["a", "far"])
+    assert design_matrix(frame, ["a", "sum"]).settings["dropped_collinear"] == ["sum"]

@@ -35,7 +35,7 @@ def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | Hypothesis
     """
     late = late_covariates(problem)
     changed = [] if fit.separation else changed_covariates(problem)
-    silent = [c for c in problem.settings["covariates"] if c not in shown_early(problem)]
+    silent = [str(c) for c in problem.settings["covariates"] if c not in shown_early(problem)]
     leak = "" if fit.separation else leaking_covariates(problem)
     if leak:
         text = " ".join([*(f"{sentence}." for sentence in [*late, *changed]), leak])
@@ -46,7 +46,7 @@ def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | Hypothesis
         if moved is None:
             text = f"{found}. With the values from before the opt-in there is no estimate. {WHY}"
             return structural(NAME, TIMING, "caution", float(len(changed)), text)
-        open_ = f" When {', '.join(silent)} were measured isn't known." if silent else ""
+        open_ = f" When {', '.join(map(str, silent))} were measured isn't known." if silent else ""
         return hypothesis(problem, f"{found}.", moved, open_)
     if late:
         text = f"{'; '.join(late)}. {WHY} Use its value from before."
@@ -55,7 +55,7 @@ def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | Hypothesis
         return untestable(
             NAME,
             TIMING,
-            f"These data don't say when {', '.join(silent)} were measured. {WHY} Name its time "
+            f"These data don't say when {', '.join(map(str, silent))} were measured. {WHY} Name its time "
             "(--covariate-times, --treatment-time) or an earlier value (--pre-values), or keep "
             "only what was known before.",
         )

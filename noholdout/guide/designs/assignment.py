@@ -83,7 +83,7 @@ def _restates(table: Table, name: str, flag: str) -> bool:
     """Whether a column with few values decides the flag in every row."""
     if table.columns[name].distinct > MOST_TEXTS:
         return False
-    return int(table.frame.groupby(name)[flag].nunique().max()) == 1
+    return int(table.frame.groupby(name, observed=True)[flag].nunique().max()) == 1
 
 
 def assignment(table: Table, flag: str, covariates: Sequence[str]) -> Assignment | None:
@@ -158,7 +158,7 @@ def assigned_by_group(table: Table, flag: str) -> str | None:
     for name in table.names("text", "integer"):
         distinct = table.columns[name].distinct
         many = MOST_TEXTS < distinct <= len(table.frame) / 5
-        if many and table.frame.groupby(name)[flag].nunique().max() == 1:
+        if many and table.frame.groupby(name, observed=True)[flag].nunique().max() == 1:
             return name
     return None
 

@@ -192,7 +192,7 @@ def _whole_region(table: Table, panel: Panel, launch: Launch) -> str | None:
     for name in table.names("text", "integer"):
         if name in {panel.unit, panel.time, *panel.same_as}:
             continue
-        groups = table.frame.groupby(panel.unit)[name]
+        groups = table.frame.groupby(panel.unit, observed=True)[name]
         if table.columns[name].distinct < 4 or groups.nunique(dropna=False).max() != 1:
             continue
         group_of = groups.first()

@@ -185,7 +185,11 @@ def find_launch(
     if not cohorts:
         return None
     best = max(cohorts, key=lambda c: table.columns[str(c.column)].hints_at("treatment"))
-    fixed = {n for n in table.names("binary") if frame.groupby(panel.unit)[n].nunique().max() == 1}
+    fixed = {
+        n
+        for n in table.names("binary")
+        if frame.groupby(panel.unit, observed=True)[n].nunique().max() == 1
+    }
     return Launch(best.source, best.first, best.never, best.column, None, frozenset(fixed))
 
 
@@ -225,9 +229,9 @@ def _switches_on(frame: pd.DataFrame, panel: Panel, name: str) -> Launch | None:
     if frame[name].isna().any():
         return None
     ordered = frame[[panel.unit, panel.time, name]].sort_values([panel.unit, panel.time])
-    backwards = ordered.groupby(panel.unit)[name].diff() < 0
+    backwards = ordered.groupby(panel.unit, observed=True)[name].diff() < 0
     on = ordered[ordered[name] == 1]
-    first = on.groupby(panel.unit)[panel.time].min()
+    first = on.groupby(panel.unit, observed=True)[panel.time].min()
     if backwards.any() or not len(first) or (first <= panel.times[0]).all():
         return None
     never = [u for u in panel.units if u not in set(first.index)]
@@ -246,8 +250,8 @@ def on_and_off(table: Table, panel: Panel) -> list[str]:
     frame = table.frame.sort_values([panel.unit, panel.time])
     found = []
     for name in table.names("binary"):
-        moves = frame.groupby(panel.unit)[name].diff()
-        of_time = frame.groupby(panel.time)[name].nunique().max() <= 1
+        moves = frame.groupby(panel.unit, observed=True)[name].diff()
+        of_time = frame.groupby(panel.time, observed=True)[name].nunique().max() <= 1
         if (moves > 0).any() and (moves < 0).any() and not of_time:
             found.append(name)
     return found
@@ -260,9 +264,9 @@ def _constant_date(frame: pd.DataFrame, panel: Panel, name: str) -> Launch | Non
         frame[panel.time]
     ):
         return None
-    if frame.groupby(panel.unit)[name].nunique(dropna=False).max() != 1:
+    if frame.groupby(panel.unit, observed=True)[name].nunique(dropna=False).max() != 1:
         return None
-    by_unit = frame.groupby(panel.unit)[name].first()
+    by_unit = frame.groupby(panel.unit, observed=True)[name].first()
     low, high = panel.times[0], panel.times[-1]
     inside = by_unit[(by_unit > low) & (by_unit <= high)]
     # Never treated: empty, 0, infinite or after the last period. Anything else is no launch date.
@@ -281,8 +285,8 @@ def panel_outcome(table: Table, panel: Panel, launch: Launch | None) -> list[str
     """Columns that vary within units over time, the likeliest outcome first."""
     taken = {panel.unit, panel.time, *panel.same_as} | (launch.marks if launch else frozenset())
     numbers = [n for n in table.names("number", "integer", "binary") if n not in taken]
-    groups = table.frame.groupby(panel.unit)
+    groups = table.frame.groupby(panel.unit, observed=True)
     moving = [n for n in numbers if float((groups[n].nunique() > 1).mean()) > 0.5]
-    periods = table.frame.groupby(panel.time)
+    periods = table.frame.groupby(panel.time, observed=True)
     moving = [n for n in moving if periods[n].nunique().max() > 1]  # else it is the calendar
     return outcome_rank(table, moving)

@@ -119,7 +119,7 @@ def _cluster(table: Table, first: str) -> str | None:
         for n in table.names("text", "integer")
         if n != first
         and FEWEST_CLUSTERS <= table.columns[n].distinct <= len(frame) / 5
-        and frame.groupby(n)[first].nunique(dropna=False).max() == 1
+        and frame.groupby(n, observed=True)[first].nunique(dropna=False).max() == 1
     ]
     return max(fitting, key=lambda n: table.columns[n].distinct) if fitting else None
 
