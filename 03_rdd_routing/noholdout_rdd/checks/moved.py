@@ -65,7 +65,7 @@ def binomial_check(data: ThresholdData, effect: Effect) -> HypothesisCheck:
         share * _deviation_near(data, effect) / abs(effect.first_stage),
         f"{found} ({p_text(p_value)}).",
         "The rows right at the cutoff pile up on one side, as moved scores would. Find out who can "
-        "see or set the score.",
+        "see, set or round the score.",
     )
 
 
