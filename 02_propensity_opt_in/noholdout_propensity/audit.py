@@ -134,7 +134,8 @@ def _section(title: str, paragraphs: Sequence[str]) -> list[str]:
 def _balance_rows(answer: PropensityEstimate) -> list[str]:
     table = answer.tables["balance"]
     worst = table.loc[table["smd_before"].abs().sort_values(ascending=False).index][:6]
-    rows = [f"  {'covariate':<34}{'before':>9}{'after':>9}"]
+    rows = [f"  Differences of means, standardised by the {answer.settings['smd_denominator']}:"]
+    rows.append(f"  {'covariate':<34}{'before':>9}{'after':>9}")
     for row in records(worst):
         name = str(row["covariate"])[:33]
         rows.append(f"  {name:<34}{row['smd_before']:>+9.3f}{row['smd_after']:>+9.3f}")

@@ -19,6 +19,10 @@ from noholdout_shared.input import codes, numeric
 
 from noholdout_propensity.kernels.designs import Columns, Design, StandardisedDesign, stored
 
+# Columns nearer to each other than that (a column and its copy in 32 bits, 3e-8) have coefficients
+# that run away from each other, as if they separated the arms.
+NEARLY_EQUAL = 1e-5
+
 
 @dataclass(frozen=True)
 class Covariates:
@@ -47,7 +51,7 @@ class Covariates:
         places = [j for j in range(len(self.columns)) if j not in self.first_levels]
         chosen = Columns(tuple(self.columns[j] for j in places))
         known = moments(chosen) if places else Moments(np.empty(0), np.empty((0, 0)))
-        kept = independent_columns(chosen, known=known) if places else []
+        kept = independent_columns(chosen, known=known, apart=NEARLY_EQUAL) if places else []
         names = [self.names[j] for j in places]
         lost = [j for j in range(len(names)) if j not in set(kept)]
         for j in lost:

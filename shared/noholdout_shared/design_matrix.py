@@ -140,12 +140,16 @@ def moments(values: RowBlocks) -> Moments:
 
 
 def independent_columns(
-    values: RowBlocks, tolerance: float = DIGITS, known: Moments | None = None
+    values: RowBlocks,
+    tolerance: float = DIGITS,
+    known: Moments | None = None,
+    apart: float | None = None,
 ) -> list[int]:
     """The columns to keep so that they and a constant are linearly independent.
 
     Earlier columns win. Shape of ``values`` is ``(n, k)``; columns are centred and scaled first,
-    so the tolerance has no unit. ``known``: their moments, where they are known.
+    so the tolerance has no unit. ``known``: their moments, where they are known; ``apart``: the
+    share of its length that a column must keep beside the others, the tolerance by default.
     """
     n = values.shape[0]
     known = known or moments(values)
@@ -169,7 +173,7 @@ def independent_columns(
         if kept:
             fit = np.linalg.lstsq(r[:, kept], r[:, j], rcond=None)[0]
             residual = residual - r[:, kept] @ fit
-        if np.linalg.norm(residual) > tolerance:
+        if np.linalg.norm(residual) > (tolerance if apart is None else apart):
             kept.append(j)
     return [int(varying[j]) for j in kept]
 

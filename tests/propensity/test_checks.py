@@ -251,3 +251,34 @@ def test_separation_by_a_skewed_covariate_is_still_separation() -> None:
     answer = estimate(frame, **{**COLUMNS, "covariates": ["a", "spend"]})
     message = answer.check("separation").message
     assert answer.verdict == "do-not-use" and "nobody can say" in message
+
+
+@pytest.mark.parametrize("apart", [1e-8, 1e-7, 1e-6])
+def test_a_column_and_its_copy_are_not_taken_for_separation(apart: float) -> None:
+    # Their coefficients run away from each other, which looked like separation.
+    frame = simulate(2000)
+    frame["copy"] = frame["a"] * (1 + apart * np.random.default_rng(0).normal(size=2000))
+    alone = estimate(frame, **{**COLUMNS, "covariates": ["a", "tier"]})
+    both = estimate(frame, **{**COLUMNS, "covariates": ["a", "copy", "tier"]})
+    assert both.settings["dropped_collinear"] == ["copy"] and both.verdict == alone.verdict
+    assert both.estimate == pytest.approx(alone.estimate, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("estimator", ["aipw", "ipw", "matching", "entropy-balancing"])
+@pytest.mark.parametrize("estimand", ["ate", "att"])
+def test_an_outcome_that_is_the_treatment_has_no_standard_error(
+    estimator: str, estimand: str
+) -> None:
+    frame = simulate(800)
+    frame["y"] = frame["d"]
+    answer = estimate(frame, estimator=estimator, estimand=estimand, **COLUMNS)
+    assert answer.estimate == pytest.approx(1, abs=1e-12) and math.isnan(answer.std_error)
+    assert answer.check("overlap").status == "pass" and answer.verdict != "sound"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_covariate_that_is_the_treatment_says_so_without_warnings() -> None:
+    frame = simulate(800).assign(b=lambda f: 1 - f["d"])
+    answer = estimate(frame, **COLUMNS)
+    assert answer.verdict == "do-not-use" and "with b" in answer.check("separation").message

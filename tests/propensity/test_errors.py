@@ -121,7 +121,7 @@ def test_a_covariate_named_like_a_level_stands_for_itself() -> None:
 def test_a_confounder_far_from_zero_isnt_dropped_in_silence() -> None:
     frame = simulate(300)
     frame["a"] += 1e12
-    with pytest.raises(DataError, match="'a' varies by .* in its 9th digit"):
+    with pytest.raises(DataError, match=r"'a' varies by .* in its 9th digit"):
         estimate(frame, **COLUMNS)
 
 
@@ -130,3 +130,15 @@ def test_columns_may_be_named_by_numbers() -> None:
     numbered = frame.rename(columns={"a": 7})
     answer = estimate(numbered, outcome="y", treatment="d", covariates=[7, "b"])
     assert "7" in answer.check("covariate_timing").message
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_a_score_that_did_not_converge_is_never_used(link: str, monkeypatch) -> None:
+    from functools import partial
+
+    from noholdout_propensity.estimators import common
+    from noholdout_shared.errors import ConvergenceError
+
+    monkeypatch.setattr(common, "fit_score", partial(common.fit_score, max_steps=1))
+    with pytest.raises(ConvergenceError, match=f"The {link} score model did not converge in 1"):
+        estimate(simulate(300, strength=1.5), estimator="ipw", score=link, **COLUMNS)

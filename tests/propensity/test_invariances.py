@@ -69,7 +69,7 @@ def test_jobs_and_seed() -> None:
 
 def test_bootstrap_agrees_with_the_formula() -> None:
     frame = simulate(3000)
-    for estimator in ("ipw", "regression", "aipw"):
+    for estimator in ("ipw", "regression", "aipw", "entropy-balancing"):
         formula = estimate(frame, estimator=estimator, **COLUMNS)
         drawn = estimate(
             frame, estimator=estimator, inference="bootstrap", replicates=400, **COLUMNS

@@ -68,12 +68,14 @@ def overlap_check(
     one = 0.0
     if fit.influence is not None and problem.copies is None:
         row = int(np.abs(fit.influence).argmax())
-        share = float(fit.influence[row] ** 2 / (fit.influence @ fit.influence))
+        total = float(fit.influence @ fit.influence)
+        share = float(fit.influence[row] ** 2) / total if total > 0 else 0.0
         # Of ordinary rows it would pick out the runs with a large standard error, and leave as
         # sound those whose error is too small.
         one = share if share > ONE_ROW_CAUTION and stands_out(problem, row) else 0.0
-    # No mean of the outcome lies outside its range; a model's prediction can.
-    beyond = problem.denominator is None and abs(fit.estimate) > float(np.ptp(problem.outcome))
+    # No mean of the outcome lies outside its range, but for rounding; a model's prediction can.
+    reach = (1 + 1e-9) * float(np.ptp(problem.outcome))
+    beyond = problem.denominator is None and abs(fit.estimate) > reach
     if (
         outside > OUTSIDE_FAIL
         or least < EFFECTIVE_FAIL

@@ -55,9 +55,9 @@ def timing_check(problem: Problem, fit: Fit, build: Build) -> Check | Hypothesis
         return untestable(
             NAME,
             TIMING,
-            f"These data don't say when {', '.join(map(str, silent))} were measured. {WHY} Name its time "
-            "(--covariate-times, --treatment-time) or an earlier value (--pre-values), or keep "
-            "only what was known before.",
+            f"These data don't say when {', '.join(map(str, silent))} were measured. {WHY} Name "
+            "its time (--covariate-times, --treatment-time) or an earlier value (--pre-values), or "
+            "keep only what was known before.",
         )
     text = "Every covariate was settled before its user's opt-in."
     return structural(NAME, TIMING, "pass", 0.0, text)

@@ -42,6 +42,7 @@ from noholdout_propensity.result import PropensityEstimate
 
 Distance = Literal["score", "mahalanobis"]
 TARGETS = {"ate": (True, True), "att": (True, False), "atc": (False, True)}
+EXACT = 1e-16  # of the outcome's variance
 MOST_NEIGHBOURS = 20  # behind a local mean in several dimensions
 
 
@@ -245,9 +246,10 @@ def _on_score(problem: Problem, score_fit: ScoreFit, how: MatchOptions) -> _Matc
             y, treated, targets, effect.used, effect.estimate, score_fit, design, order
         )
         added = float(d @ bread @ d - c @ bread @ c)
-        effect = dataclasses.replace(
-            effect, std_error=math.sqrt(max(effect.std_error**2 + added, 0.0))
-        )
+        squared = effect.std_error**2 + added
+        # Below, it is the rounding of squares.
+        error = math.sqrt(squared) if squared > EXACT * float(y.var()) else 0.0
+        effect = dataclasses.replace(effect, std_error=error)
         if influence is not None:
             along = score_fit.residuals() * (design @ (bread @ (c - d)))
             influence -= y.size * along[order]

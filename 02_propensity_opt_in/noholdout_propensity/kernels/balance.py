@@ -85,7 +85,8 @@ def balance(
         binary = is_binary(column)
         moments = _moments(column, treated, sides, binary)
         (_, variance1), (_, variance0) = moments[0]
-        scale = np.sqrt(variance1 if estimand == "att" else (variance1 + variance0) / 2)
+        # A variance of nothing may round to less.
+        scale = np.sqrt(max(variance1 if estimand == "att" else (variance1 + variance0) / 2, 0.0))
         gaps, codes[j], cuts = _scan(column, [side.signed for side in sides], binary, copies)
         edges.append(cuts)
         for out, (treated_side, control_side), gap in zip(found, moments, gaps, strict=True):
