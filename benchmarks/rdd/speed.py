@@ -1,6 +1,6 @@
 """How long the jump at a cutoff takes, ours and the reference's measured in turn.
 
-    python benchmarks/rdd/speed.py --rows 1000000 --runs 5 --out benchmarks/results/rdd_speed.csv
+    python benchmarks/rdd/speed.py --rows 1000000 --runs 9 --out benchmarks/results/rdd_speed.csv
 
 Needs rdrobust and rddensity in the environment (they aren't installed with noholdout), and numba,
 without which rdrobust takes twenty times as long; without them ours is timed alone. "default

@@ -13,7 +13,7 @@ from noholdout_rdd.inference import refuse_sparse
 from noholdout_rdd.kernels.density import DensityJump, DensityVariance, Fit, density_jump
 from noholdout_rdd.kernels.local import KERNELS, SparseWindow
 from noholdout_rdd.kernels.side import Kernel, Side
-from noholdout_rdd.placement import as_stored, check_cutoff, check_reach, check_sides, nearest_first
+from noholdout_rdd.placement import as_stored, check_cutoff, check_reach, check_sides
 
 
 def density_test(
@@ -74,10 +74,11 @@ def density_test(
     check_positive(bandwidth=bandwidth)
     check_cutoff(cutoff)
     frame = read_rows(data, [running], missing=missing).frame
-    score = numeric(frame, running, "Running")
+    score = np.sort(numeric(frame, running, "Running"))
     cutoff = as_stored(cutoff, frame[running])
     check_sides(score, cutoff, running)
-    _, (left, right) = nearest_first(score, cutoff, np.ones(score.size, dtype=bool))
+    k = int(np.searchsorted(score, cutoff))
+    left, right = cutoff - score[:k][::-1], score[k:] - cutoff
     check_reach([left, right], running)
     sides = (Side(left, left[None]), Side(right, right[None]))
     widths = None if bandwidth is None else (bandwidth, bandwidth)
