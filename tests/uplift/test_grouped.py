@@ -270,7 +270,7 @@ def test_messages_count_rows(tmp_path: Path, grouping: pytest.MonkeyPatch) -> No
     assert found.settings["grouped"].startswith("993 rows in ")
     for wrong, message in (
         ({"model": "forest"}, "model is 'forest'"),
-        ({"outcome": ["done"]}, "where one column is named"),
+        ({"outcome": ["done"]}, "It names one column"),
         ({"outcome": "doen"}, "done"),
     ):
         for data in (users(1_000), tmp_path / "missing.parquet"):

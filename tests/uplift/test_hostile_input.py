@@ -90,6 +90,8 @@ def test_quarters_of_times_in_seconds_have_different_names(frame: pd.DataFrame) 
         ({"cost": 0.1, "budget": float("inf")}, "budget is inf"),
         ({"cost": 0.1, "budget": "a"}, "budget is 'a'"),
         ({"features": None}, "No features are named"),
+        ({"outcome": None}, "outcome is None"),
+        ({"treatment": ["w"]}, "treatment is .'w'."),
         ({"cost": ["price"]}, "cost is .'price'."),
         ({"propensity": ["p"]}, "propensity is .'p'."),
         ({"folds": 2.5}, "folds is 2.5"),
