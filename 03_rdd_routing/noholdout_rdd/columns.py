@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
+from noholdout_shared.arguments import check_columns
 from noholdout_shared.errors import DataError
 
 
@@ -35,15 +35,11 @@ class Columns:
         ]
 
     def require_names(self) -> None:
-        """Raise a DataError for a part that one named column must play and none or several do."""
-        for part in ("outcome", "running"):
-            if getattr(self, part) is None:
-                raise DataError(f"{part} is None.", "", f"Name the {part} column.")
-        for value in self.named():
-            if not isinstance(value, Hashable):
-                raise DataError(
-                    f"{value!r} was given where one column is named.", "", "Name a single column."
-                )
+        """Raise a DataError for a part that one column must play, and none or several do."""
+        check_columns(outcome=self.outcome, running=self.running)
+        for part in ("treatment", "denominator", "cluster", "weights"):
+            if getattr(self, part) is not None:
+                check_columns(**{part: getattr(self, part)})
 
     def refuse_reuse(self) -> None:
         """Raise a DataError when the score or the outcome plays another part too."""

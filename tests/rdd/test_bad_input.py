@@ -50,8 +50,9 @@ RULE = {"outcome": "y", "running": "score", "cutoff": 0.5}
         ({"variance": "hc1", "cluster": "team"}, DataError, "together with a cluster"),
         ({"conf_level": 95}, DataError, "conf_level is 95"),
         ({"treated_side": "left"}, DataError, "treated_side is 'left'"),
-        ({"outcome": ["y"]}, DataError, "where one column is named"),
-        ({"outcome": None}, DataError, "outcome is None.*Name the outcome column"),
+        ({"outcome": ["y"]}, DataError, r"outcome is \['y'\].*one column"),
+        ({"outcome": None}, DataError, "outcome is None.*one column"),
+        ({"cluster": ["team"]}, DataError, r"cluster is \['team'\].*one column"),
     ],
 )
 def test_messages(frame: pd.DataFrame, options: dict, error: type, words: str) -> None:
@@ -113,6 +114,7 @@ def test_one_cluster(frame: pd.DataFrame) -> None:
         ({"fit": "joint"}, DataError, "fit is 'joint'"),
         ({"variance": "hc1"}, DataError, "variance is 'hc1'"),
         ({"bandwidth": 0.0}, DataError, "bandwidth is 0.0"),
+        ({"running": None}, DataError, "running is None"),
         ({"bandwidth": 1e-6}, DesignError, "too few different scores"),
         ({"cutoff": 85.0}, DesignError, "No row lies at or above"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from noholdout_shared.arguments import check_choice
+from noholdout_shared.arguments import check_choice, check_columns
 from noholdout_shared.input import Missing, numeric, read_rows
 
 from noholdout_rdd.estimators.options import HIGHEST_DEGREE, check_positive
@@ -72,6 +72,7 @@ def density_test(
     check_choice("kernel", kernel, tuple(KERNELS))
     check_choice("degree", degree, tuple(range(1, HIGHEST_DEGREE + 1)))
     check_positive(bandwidth=bandwidth)
+    check_columns(running=running)
     check_cutoff(cutoff)
     frame = read_rows(data, [running], missing=missing).frame
     score = np.sort(numeric(frame, running, "Running"))
