@@ -174,8 +174,6 @@ def estimate(
     """
     arguments = {k: v for k, v in locals().items() if k not in ("data", "outcome", "denominator")}
     check_columns(unit=unit, time=time)
-    if not column_names(outcome):
-        check_columns(outcome=outcome)
     if cluster is not None:
         check_columns(cluster=cluster)
     for name in ("predictors", "covariates", "negative_controls"):

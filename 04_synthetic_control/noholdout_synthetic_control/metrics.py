@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from noholdout_shared.arguments import column_names
 from noholdout_shared.errors import DataError
 from noholdout_shared.inference import critical_value
 from noholdout_shared.input import read_rows
@@ -77,7 +78,7 @@ def wanted_metrics(
     DataError
         None, one twice, or a denominator beside several outcomes.
     """
-    names = [outcome] if isinstance(outcome, str) else list(outcome)
+    names = list(column_names(outcome))
     if not names or len(set(names)) < len(names):
         raise DataError(
             "No outcome was named." if not names else f"An outcome was named twice: {names}.",

@@ -239,6 +239,7 @@ def test_missing_rows_are_dropped_for_every_metric_alike() -> None:
     [
         ({"outcome": ["y", "y"]}, "named twice"),
         ({"outcome": []}, "No outcome"),
+        ({"outcome": None}, "No outcome"),
         ({"outcome": ["y", "cost"], "denominator": "tasks"}, "Spell the ratio in the list"),
         ({"outcome": ["y", "cost/nothing"]}, "no column 'nothing'"),
         ({"outcome": ["y", "cost"], "inference": "bootstrap"}, "one outcome at a time"),
