@@ -88,6 +88,25 @@ def abstains(answer: PropensityEstimate) -> bool:
     return any(check.status == "fail" for check in answer.checks if check.name in GATES)
 
 
+def withheld(answer: PropensityEstimate) -> PropensityEstimate:
+    """The answer of an audit that abstains: why, and neither an effect nor what rests on one."""
+    told = ("hidden_confounder", "specification", "negative_controls")
+    tables = ("balance", "weights", "distributions")
+    hidden = ("mean_treated", "mean_control", "regression_estimate", "regression_error")
+    return dataclasses.replace(
+        answer,
+        estimate=math.nan,
+        std_error=math.nan,
+        conf_low=math.nan,
+        conf_high=math.nan,
+        p_value=math.nan,
+        inference=answer.inference if math.isnan(answer.std_error) else "withheld: overlap fails",
+        checks=tuple(check for check in answer.checks if check.name not in told),
+        tables={name: answer.tables[name] for name in tables},
+        settings={name: value for name, value in answer.settings.items() if name not in hidden},
+    )
+
+
 def audit_page(answer: PropensityEstimate) -> str:
     """The audit as text of 80 columns: overlap, balance, estimators, controls, hidden causes.
 
@@ -101,11 +120,14 @@ def audit_page(answer: PropensityEstimate) -> str:
     if covers:
         lines += _wrapped(f"The answer covers {covers}.")
     if abstains(answer):
+        # Where a covariate decides the choice, no weights exist for that population either.
+        apart = answer.check("separation").status == "pass"
         lines += _section(
             "No answer",
             [
                 "Overlap fails, so any effect would be made up by the models for users who have "
-                "no counterpart. Leave those users out, or ask for the overlap population.",
+                "no counterpart. Leave those users out"
+                + (", or ask for the overlap population." if apart else "."),
             ],
         )
         return "\n".join(lines)

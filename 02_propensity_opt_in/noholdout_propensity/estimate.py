@@ -11,7 +11,7 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.input import Missing
 
 from noholdout_propensity.assemble import assemble
-from noholdout_propensity.audit import abstains, with_all_estimators
+from noholdout_propensity.audit import abstains, with_all_estimators, withheld
 from noholdout_propensity.estimators.aipw import Augmentation, fit_aipw, resolve_folds
 from noholdout_propensity.estimators.common import Build, Score
 from noholdout_propensity.estimators.entropy_balancing import fit_entropy_balancing
@@ -142,8 +142,8 @@ def estimate(
         For covariates that could have moved, the column with their value before the opt-in: the
         answer is computed with both. Written like ``covariate_times``.
     audit
-        Also run every estimator, as ``all`` does, unless overlap fails; the command prints it
-        as one page.
+        Also run every estimator, as ``all`` does; the command prints it as one page. Where overlap
+        fails the effect is withheld: ``nan``, with the reason in ``inference``.
     cluster, weights
         Columns of the groups whose rows move together, and of sampling weights.
     inference, replicates
@@ -229,7 +229,9 @@ def estimate(
         return fitter(name, own)
 
     answer = assemble(problem, build(chosen))
-    if estimator != "all" and not (audit and not abstains(answer)):
+    if audit and abstains(answer):
+        return withheld(answer)
+    if not audit and estimator != "all":
         return answer
     return with_all_estimators(answer, problem, chosen, ESTIMATORS, build)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -251,6 +252,23 @@ def test_the_audit_abstains_without_overlap() -> None:
     frame.loc[frame["tier"] == "heavy", "d"] = 1
     page = audit_page(estimate(frame, audit=True, **COLUMNS))
     assert "No answer" in page and "All estimators" not in page
+    assert "overlap population" not in page
+
+
+def test_an_audit_that_abstains_withholds_the_effect_everywhere() -> None:
+    # Scores exist, but hardly any of the two arms meet: the models have a number, made up.
+    frame = simulate(2000, strength=6)
+    plain = estimate(frame, **COLUMNS)
+    assert not math.isnan(plain.estimate) and plain.verdict == "do-not-use"
+    for estimator in ("aipw", "all"):
+        audit = estimate(frame, estimator=estimator, audit=True, **COLUMNS)
+        assert math.isnan(audit.estimate) and math.isnan(audit.conf_low)
+        assert audit.inference == "withheld: overlap fails" and audit.verdict == "do-not-use"
+        assert set(audit.tables) == {"balance", "weights", "distributions"}
+        shown = json.dumps(audit.to_dict()) + audit.summary() + audit_page(audit)
+        assert f"{plain.estimate:.3g}" not in shown and "withheld" in audit.summary()
+        assert "overlap population" in audit_page(audit)
+        assert audit.plot().figure is not None
 
 
 def test_a_covariate_that_explains_the_outcome_exactly() -> None:
