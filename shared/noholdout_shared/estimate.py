@@ -74,10 +74,11 @@ class Estimate:
     calibration: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Hold what every estimate must: a usable margin, and no ``sound`` without an interval."""
+        """Hold what every estimate must: a usable margin, and say where there is no interval."""
         if self.margin is not None:
             check_margin(self.margin)
-        if math.isnan(self.conf_low) and verdict(self.checks) == "sound":
+        said = any(check.name == "interval" for check in self.checks)
+        if math.isnan(self.conf_low) and not said and verdict(self.checks) != "do-not-use":
             object.__setattr__(self, "checks", (*self.checks, _no_interval(self)))
 
     @property

@@ -93,6 +93,9 @@ def test_nothing_is_sound_without_an_interval() -> None:
     assert replace(only_p, margin=0.1).checks == only_p.checks, "said once"
     nothing = replace(ESTIMATE, std_error=math.nan, p_value=math.nan, **without)
     assert nothing.verdict == "do-not-use"
+    cautioned = replace(ESTIMATE, checks=(structural("other", "", "caution", 1.0, "Look."),))
+    nothing = replace(cautioned, std_error=math.nan, p_value=math.nan, **without)
+    assert nothing.verdict == "do-not-use", "a caution doesn't hide that nothing is known"
     assert "cluster-robust by workspace_id, normal" in nothing.check("interval").message
 
 
