@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from noholdout_propensity import estimate
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
@@ -90,3 +91,49 @@ def test_clustered_opt_in_is_covered() -> None:
     # 99.9% range of 80 draws at 95%.
     assert held >= 80 * (0.95 - 3.29 * np.sqrt(0.95 * 0.05 / 80))
     assert blind < held
+
+
+def workspaces(count: int, opted_in: int | None = None) -> pd.DataFrame:
+    """Rows dealt over workspaces; the first ``opted_in`` of them as a whole, else user by user."""
+    frame = simulate(2000).assign(c=np.arange(2000) % count)
+    return frame if opted_in is None else frame.assign(d=(frame["c"] < opted_in).astype(int))
+
+
+@pytest.mark.parametrize(
+    "frame, status, fewest",
+    [
+        (workspaces(20), "pass", 20),
+        (workspaces(19), "caution", 19),
+        (workspaces(40, 12), "pass", 12),
+        (workspaces(40, 11), "caution", 11),
+        (workspaces(40, 29), "caution", 11),
+        (workspaces(40, 4), "caution", 4),
+        (workspaces(40, 3), "fail", 3),
+        (workspaces(3), "fail", 3),
+    ],
+)
+def test_few_clusters_are_said(frame: pd.DataFrame, status: str, fewest: int) -> None:
+    answer = estimate(frame, estimator="regression", cluster="c", **COLUMNS)
+    check = answer.check("clusters")
+    assert (check.status, check.statistic) == (status, fewest)
+    assert f"Of {frame['c'].nunique()} clusters of 'c' " in check.message
+    if status != "pass":
+        assert answer.verdict != "sound" and "Add groups" in check.message
+
+
+def test_clusters_count_where_they_have_a_weight() -> None:
+    frame = workspaces(40, 12).assign(w=lambda f: (f["c"] != 0).astype(float))
+    weighed = estimate(frame, estimator="ipw", cluster="c", weights="w", **COLUMNS)
+    assert weighed.check("clusters").status == "caution"
+    assert "Of 39 clusters of 'c' 11 hold" in weighed.check("clusters").message
+    rows = estimate(frame, estimator="ipw", **COLUMNS)
+    assert "clusters" not in [check.name for check in rows.checks]
+
+
+def test_a_trimmed_cluster_does_not_count() -> None:
+    # Two workspaces so far out that each row of theirs is trimmed.
+    frame = workspaces(21)
+    frame.loc[frame["c"] < 2, "a"] += 12
+    frame.loc[frame["c"] < 2, "d"] = (np.arange((frame["c"] < 2).sum()) % 25 > 0).astype(int)
+    trimmed = estimate(frame, estimator="ipw", trim="crump", trim_at=0.1, cluster="c", **COLUMNS)
+    assert trimmed.check("clusters").statistic == 19

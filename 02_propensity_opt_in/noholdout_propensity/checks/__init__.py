@@ -16,6 +16,7 @@ from noholdout_propensity.checks.balance import (
     prognostic_gap,
     specification_check,
 )
+from noholdout_propensity.checks.clusters import cluster_check
 from noholdout_propensity.checks.hidden import e_value, hidden_check
 from noholdout_propensity.checks.overlap import (
     OVERLAP,
@@ -83,6 +84,9 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
         )
         checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
         return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
+    used = seen.kept & (fit.weights != 0)
+    if problem.clustered:
+        checks.append(cluster_check(problem, used))
     checks.append(overlap_check(problem, fit, seen.score, seen.places))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
