@@ -126,6 +126,42 @@ def test_all_estimators_side_by_side() -> None:
     assert table["estimate"].iloc[1:].between(0.05, 0.15).all()
 
 
+def test_the_denominator_is_looked_at() -> None:
+    frame = sessions().assign(w=lambda f: 1.0 + (f.index % 3))
+    answer = estimate(frame, denominator="tried", weights="w", estimator="regression", **COLUMNS)
+    assert answer.rows is not None
+    relative = []
+    for arm in (1, 0):
+        inside = (frame["d"] == arm).to_numpy()
+        w, z = answer.rows.weights[inside], frame["tried"].to_numpy()[inside]
+        mean = np.average(z, weights=w)
+        relative.append(np.sqrt(((w * (z - mean)) ** 2).sum()) / w.sum() / mean)
+    check = answer.check("ratio_denominator")
+    assert check.status == "pass" and check.statistic == pytest.approx(max(relative))
+    plain = estimate(frame, estimator="regression", **COLUMNS)
+    assert "ratio_denominator" not in [found.name for found in plain.checks]
+
+
+@pytest.mark.parametrize("estimator", ["aipw", "ipw", "matching"])
+def test_a_denominator_that_is_almost_always_zero_is_no_ground(estimator: str) -> None:
+    rng = np.random.default_rng(1)
+    frame = sessions(1000).assign(done=lambda f: rng.poisson(1, len(f)))
+    frame["tried"] = (np.arange(1000) % 60 == 0).astype(int)
+    answer = estimate(frame, denominator="tried", estimator=estimator, **COLUMNS)
+    check = answer.check("ratio_denominator")
+    assert answer.verdict != "sound" and check.status == "caution" and check.statistic > 0.2
+    assert "a symmetric interval is rough" in check.message
+
+
+def test_the_denominator_by_cluster() -> None:
+    # Copies of one row count once: four times the rows know the denominator no better.
+    frame = sessions(300).assign(c=np.arange(300))
+    copied = frame.loc[np.repeat(frame.index, 4)]
+    options = {**COLUMNS, "denominator": "tried", "estimator": "ipw", "cluster": "c"}
+    once, four = (estimate(rows, **options).check("ratio_denominator") for rows in (frame, copied))
+    assert four.statistic == pytest.approx(once.statistic, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "change, options, message",
     [

@@ -24,6 +24,7 @@ from noholdout_propensity.checks.overlap import (
     regions_check,
     separation_check,
 )
+from noholdout_propensity.checks.ratio import denominator_check
 from noholdout_propensity.checks.timing import timing_check
 from noholdout_propensity.kernels.balance import Bins
 from noholdout_propensity.negative_controls import negative_control_check
@@ -84,13 +85,15 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
         )
         checks.append(structural("overlap", OVERLAP, "fail", 0.0, gone))
         return (*checks, timing) if isinstance(timing, Check) else tuple(checks)
-    used = seen.kept & (fit.weights != 0)
+    weights = fit.weights * seen.kept
     if problem.clustered:
-        checks.append(cluster_check(problem, used))
+        checks.append(cluster_check(problem, weights != 0))
+    if problem.denominator is not None:
+        checks.append(denominator_check(problem, weights))
     checks.append(overlap_check(problem, fit, seen.score, seen.places))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
-    bias = prognostic_gap(problem, fit.weights * seen.kept)
+    bias = prognostic_gap(problem, weights)
     effective = seen.tables["weights"]["effective_n"].to_numpy()
     checks.append(
         balance_check(seen.tables["balance"], effective, bias, span.std_error, fit.adjusts_outcome)
