@@ -41,6 +41,7 @@ BELONGS = {
     "folds": ("aipw",),
     "trim": ("aipw", "ipw"),
     "trim_at": ("aipw", "ipw"),
+    "clip": ("aipw", "ipw"),
     "distance": ("matching",),
     "ratio": ("matching",),
     "caliper": ("matching",),
@@ -64,6 +65,7 @@ def estimate(
     folds: int | None = None,
     trim: Trim | None = None,
     trim_at: float | None = None,
+    clip: float | None = None,
     distance: Distance | None = None,
     ratio: int | None = None,
     caliper: float | None = None,
@@ -125,6 +127,9 @@ def estimate(
         Leave out rows by score (aipw, ipw): ``crump`` keeps ``trim_at <= score <= 1 - trim_at``
         (by default the bound of least variance), ``percentile`` what lies between the adopters'
         lower and the others' upper percentile (0.05 by default).
+    clip
+        Move scores below it to it, and scores above ``1 - clip`` there (aipw, ipw); counted, and a
+        caution where it moved any: such rows then weigh less than their counterparts need.
     distance, ratio, caliper, replace, exact
         Of matching: ``score`` or ``mahalanobis``; matches a row (1); largest distance, in SDs of
         the score or Mahalanobis units; with replacement (the default) or not; columns in which
@@ -178,6 +183,7 @@ def estimate(
         "folds": folds,
         "trim": trim,
         "trim_at": trim_at,
+        "clip": clip,
         "distance": distance,
         "ratio": ratio,
         "caliper": caliper,
@@ -225,7 +231,7 @@ def estimate(
         own = {key: value for key, value in given.items() if value is not None}
         if name != chosen:
             # The others stand beside the answer with their defaults.
-            own = {key: own[key] for key in ("score", "trim", "trim_at") if key in own}
+            own = {key: own[key] for key in ("score", "trim", "trim_at", "clip") if key in own}
         return fitter(name, own)
 
     answer = assemble(problem, build(chosen))
@@ -265,7 +271,7 @@ def refuse_foreign_options(estimator: str, given: dict[str, Any]) -> None:
 def fitter(estimator: str, options: dict[str, Any]) -> Build:
     """What fits the estimator, with those of the options that it has."""
     link = options.get("score", "logit")
-    trim, trim_at = options.get("trim"), options.get("trim_at")
+    trim, trim_at, clip = (options.get(name) for name in ("trim", "trim_at", "clip"))
     outcome_fit = options.get("outcome_fit", "plain")
     if estimator == "regression":
         return lambda problem: fit_regression(problem, outcome_fit, link)
@@ -276,7 +282,9 @@ def fitter(estimator: str, options: dict[str, Any]) -> Build:
         how = MatchOptions(**{name: options[name] for name in names if name in options})
         return lambda problem: fit_matching(problem, link, how)
     if estimator == "ipw":
-        return lambda problem: fit_ipw(problem, link, trim, trim_at)
+        return lambda problem: fit_ipw(problem, link, trim, trim_at, clip)
     folds = resolve_folds(options.get("folds"))
     augmentation = options.get("augmentation", "plain")
-    return lambda problem: fit_aipw(problem, link, folds, trim, trim_at, outcome_fit, augmentation)
+    return lambda problem: fit_aipw(
+        problem, link, folds, trim, trim_at, outcome_fit, augmentation, clip
+    )

@@ -1,4 +1,4 @@
-"""Trimming: leave out rows without a counterpart, and say whom the answer then covers."""
+"""Rows without a counterpart: trimming leaves them out, clipping bounds their weights; counted."""
 
 from __future__ import annotations
 
@@ -68,6 +68,32 @@ def trimmed(
         "covers": f"the {int(kept.sum()):,} of {problem.n:,} rows with a score from {low:.3f} to "
         f"{high:.3f}; says nothing about the other {gone:,}",
     }
+
+
+def clipping(
+    problem: Problem, score: np.ndarray | None, clip: float | None, trim: Trim | None
+) -> dict[str, Any]:
+    """How many scores are clipped, for the settings.
+
+    Raises
+    ------
+    DataError
+        A bound outside 0 to 0.5, or trimming beside it.
+    """
+    if clip is None:
+        return {}
+    if not (isinstance(clip, numbers.Real) and 0 < clip < 0.5):
+        raise DataError(f"clip is {clip!r}.", "", "Use a number between 0 and 0.5, such as 0.01.")
+    if trim is not None:
+        raise DataError(
+            f"Both clip={clip} and trim={trim!r} were given.",
+            "Either bounds the weights of rows without a counterpart, or leaves the rows out.",
+            "Use one of them.",
+        )
+    if score is None:
+        return {"clip": clip}
+    beyond = (score <= clip) | (score >= 1 - clip)  # those moved there lie on the bounds
+    return {"clip": clip, "clipped_scores": problem.count(beyond)}
 
 
 def _bounds(

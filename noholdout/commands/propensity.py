@@ -51,6 +51,10 @@ def propensity(
     trim_at: Annotated[
         float | None, typer.Option(help="Score (crump) or share (percentile) at which to trim.")
     ] = None,
+    clip: Annotated[
+        float | None,
+        typer.Option(help="Move scores beyond it and 1 minus it there (aipw, ipw); counted."),
+    ] = None,
     distance: Annotated[
         Literal["score", "mahalanobis"] | None,
         typer.Option(help="Distance of matching; the score by default."),
@@ -125,6 +129,7 @@ def propensity(
         folds=folds,
         trim=trim,
         trim_at=trim_at,
+        clip=clip,
         distance=distance,
         ratio=ratio,
         caliper=caliper,

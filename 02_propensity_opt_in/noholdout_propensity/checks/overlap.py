@@ -64,6 +64,7 @@ def overlap_check(
         outside, ranges = outside_support(
             score, problem.sampling, arms, problem.estimand, problem.copies
         )
+    moved = fit.settings.get("clipped_scores", 0)
     few = min(effective) < EFFECTIVE_ROWS_FAIL
     one = 0.0
     if fit.influence is not None and problem.copies is None:
@@ -76,6 +77,7 @@ def overlap_check(
     # No mean of the outcome lies outside its range, but for rounding; a model's prediction can.
     reach = (1 + 1e-9) * float(np.ptp(problem.outcome))
     beyond = problem.denominator is None and abs(fit.estimate) > reach
+    strained = outside > OUTSIDE_CAUTION or least < EFFECTIVE_CAUTION or largest > LARGEST_CAUTION
     if (
         outside > OUTSIDE_FAIL
         or least < EFFECTIVE_FAIL
@@ -85,10 +87,8 @@ def overlap_check(
         or beyond
     ):
         status = "fail"
-    elif outside > OUTSIDE_CAUTION or least < EFFECTIVE_CAUTION or largest > LARGEST_CAUTION:
-        status = "caution"
     else:
-        status = "caution" if one > ONE_ROW_CAUTION else "pass"
+        status = "caution" if strained or moved or one > ONE_ROW_CAUTION else "pass"
     found = (
         f"{ranges}{counts[0]:,} treated rows count as {effective[0]:,.0f} after weighting, "
         f"{counts[1]:,} control rows as {effective[1]:,.0f}; the heaviest row carries "
@@ -99,8 +99,15 @@ def overlap_check(
             f"No usable overlap. {found} Where one arm has nobody, the answer rests on the "
             "models alone. Ask for the overlap population (ATO), or trim and say whom it covers."
         )
-    elif status == "caution":
+    elif strained:
         found += " A few rows carry much of the answer: compare with ATO or a trimmed sample."
+    if moved:
+        clip = fit.settings["clip"]
+        found += (
+            f" {moved:,} scores beyond {clip:g} and {1 - clip:g} were moved there: such rows weigh "
+            "less than their counterparts need, which is a bias that the interval doesn't know"
+            + (" wherever the outcome model is wrong." if fit.adjusts_outcome else ".")
+        )
     if one > ONE_ROW_CAUTION:
         found += (
             f" One row alone makes {100 * one:.0f}% of the squared error: an interval covers less "

@@ -26,11 +26,11 @@ from noholdout_propensity.estimators.models import check_models, cross_fit_model
 from noholdout_propensity.estimators.regression import OutcomeFit
 from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
 from noholdout_propensity.kernels.doubly_robust import augmented_effect
-from noholdout_propensity.kernels.nuisance import assign_folds
-from noholdout_propensity.kernels.weighting import Estimand, own_weights
+from noholdout_propensity.kernels.nuisance import assign_folds, clipped_nuisance
+from noholdout_propensity.kernels.weighting import Estimand, clipped, own_weights
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
-from noholdout_propensity.trimming import Trim, trimmed
+from noholdout_propensity.trimming import Trim, clipping, trimmed
 
 DEFAULT_FOLDS = 5
 SURE_MODELS = (
@@ -56,6 +56,7 @@ def aipw(
     folds: int | None = None,
     trim: Trim | None = None,
     trim_at: float | None = None,
+    clip: float | None = None,
     **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Weighting and regression together: right when either the score or the outcome model is.
@@ -83,7 +84,7 @@ def aipw(
         ``logit``, ``probit``, or any scikit-learn classifier with ``predict_proba``.
     folds
         Each row is predicted by models of the other folds; 5 by default, 1 for none.
-    data, outcome, treatment, covariates, estimand, trim, trim_at, common
+    data, outcome, treatment, covariates, estimand, trim, trim_at, clip, common
         As in :func:`ipw`. With clusters, whole clusters share a fold.
 
     Raises
@@ -102,7 +103,7 @@ def aipw(
         return answered(
             options,
             lambda problem: fit_aipw(
-                problem, link, count, trim, trim_at, outcome_fit, augmentation
+                problem, link, count, trim, trim_at, outcome_fit, augmentation, clip
             ),
         )
     if isinstance(score, str):
@@ -110,7 +111,7 @@ def aipw(
     refuse_with_models(options, count, outcome_fit, augmentation)
     return answered(
         options,
-        lambda problem: fit_aipw_models(problem, score, outcome_model, count, trim, trim_at),
+        lambda problem: fit_aipw_models(problem, score, outcome_model, count, trim, trim_at, clip),
     )
 
 
@@ -159,11 +160,13 @@ def fit_aipw(
     trim_at: float | None = None,
     outcome_fit: OutcomeFit = "plain",
     augmentation: Augmentation = "plain",
+    clip: float | None = None,
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of AIPW."""
     score_fit = fitted_score(problem, link)
     kept, said = trimmed(problem, found_score(score_fit), trim, trim_at)
-    silent = without_answer("aipw", problem, score_fit, kept)
+    said |= clipping(problem, found_score(score_fit), clip, trim)
+    silent = without_answer("aipw", problem, score_fit, kept, clip)
     if silent is not None:
         return silent
     if outcome_fit == "weighted":
@@ -172,6 +175,12 @@ def fit_aipw(
                 "augmentation='normalised' was asked with outcome_fit='weighted'.",
                 "The two aren't written for each other.",
                 "Use one of them.",
+            )
+        if clip is not None:
+            raise DesignError(
+                f"clip={clip} was asked with outcome_fit='weighted'.",
+                "Its equations are written for the scores as they are.",
+                "Leave one of the two out.",
             )
         return fit_weighted_aipw(problem, score_fit, link, folds, trim)
     if problem.copies is not None and not problem.clustered and folds > 1:
@@ -184,11 +193,12 @@ def fit_aipw(
             "Use score='logit', or folds=1 with the probit.",
         )
     rows = problem.sampling if kept is None else problem.sampling * kept
-    models = LinearModels(problem, link, fold, rows, augmentation == "normalised", score_fit)
+    models = LinearModels(problem, link, fold, rows, augmentation == "normalised", score_fit, clip)
     nuisance = models.predictions()
     if nuisance is None:
         text = without_fold(problem, folds)
         return separated_fit("aipw", problem, score_fit, text)
+    said |= clipping(problem, nuisance.score, clip, trim)  # out of fold: those that count
     endless = no_chance(problem, nuisance.score, problem.estimand, kept)
     if endless:
         return separated_fit("aipw", problem, score_fit, endless)
@@ -200,7 +210,9 @@ def fit_aipw(
         estimate=effect.estimate,
         # Balance and overlap are shown by the score of all rows: out of fold they'd carry the
         # folds' noise, which the outcome model has already taken out of the estimate.
-        weights=own_weights(score_fit.score, problem.treated, problem.estimand, rows),
+        weights=own_weights(
+            clipped(score_fit.score, clip), problem.treated, problem.estimand, rows
+        ),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
         score=score_fit.score,
@@ -227,6 +239,7 @@ def fit_aipw_models(
     folds: int,
     trim: Trim | None = None,
     trim_at: float | None = None,
+    clip: float | None = None,
 ) -> Fit:
     """AIPW on the user's own models: cross-fitted, with the influence values of known models."""
     nuisance = cross_fit_models(problem, score, outcome_model, _folds(problem, folds))
@@ -235,6 +248,8 @@ def fit_aipw_models(
         text = without_fold(problem, folds)
         return separated_fit("aipw", problem, shown, text)
     kept, said = trimmed(problem, nuisance.score, trim, trim_at)
+    said |= clipping(problem, nuisance.score, clip, trim)
+    unclipped, nuisance = nuisance.score, clipped_nuisance(nuisance, clip)
     endless = no_chance(problem, nuisance.score, problem.estimand, kept)
     if endless:
         return separated_fit("aipw", problem, shown, f"{endless} {SURE_MODELS}")
@@ -257,7 +272,7 @@ def fit_aipw_models(
         weights=own_weights(used.score, problem.treated, problem.estimand, rows),
         mean_treated=effect.mean_treated,
         mean_control=effect.mean_control,
-        score=nuisance.score,
+        score=unclipped,
         kept=kept,
         influence=effect.influence,
         source=f"influence values of known models, {folds} folds",

@@ -14,7 +14,7 @@ from noholdout_propensity.inference import Replicate
 from noholdout_propensity.kernels.balance import is_binary
 from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit, fit_score, nested_score
-from noholdout_propensity.kernels.weighting import Estimand, unbounded
+from noholdout_propensity.kernels.weighting import Estimand, clipped, unbounded
 from noholdout_propensity.problem import Problem
 
 # What the richer model's steps may leave: the check asks whether the estimate moves by half a
@@ -120,12 +120,16 @@ def richer_score(problem: Problem, richer: Richer, base: ScoreFit, link: Score) 
 
 
 def without_answer(
-    estimator: str, problem: Problem, fit: ScoreFit, kept: np.ndarray | None = None
+    estimator: str,
+    problem: Problem,
+    fit: ScoreFit,
+    kept: np.ndarray | None = None,
+    clip: float | None = None,
 ) -> Fit | None:
     """A fit that says why the score allows no number; ``None`` when it allows one."""
     if fit.separated:
         return separated_fit(estimator, problem, fit, separation_text(problem, fit))
-    endless = no_chance(problem, fit.score, problem.estimand, kept)
+    endless = no_chance(problem, clipped(fit.score, clip), problem.estimand, kept)
     return separated_fit(estimator, problem, fit, endless) if endless else None
 
 

@@ -24,6 +24,7 @@ from noholdout_propensity.kernels.score import ScoreFit, fit_score, logistic, re
 from noholdout_propensity.kernels.weighting import (
     Effect,
     Estimand,
+    clipped,
     hajek_effect,
     own_weights,
     unbounded,
@@ -31,7 +32,7 @@ from noholdout_propensity.kernels.weighting import (
 )
 from noholdout_propensity.problem import Common, Options, Problem
 from noholdout_propensity.result import PropensityEstimate
-from noholdout_propensity.trimming import Trim, trimmed
+from noholdout_propensity.trimming import Trim, clipping, trimmed
 
 
 def ipw(
@@ -44,12 +45,14 @@ def ipw(
     score: Score = "logit",
     trim: Trim | None = None,
     trim_at: float | None = None,
+    clip: float | None = None,
     **common: Unpack[Common],
 ) -> PropensityEstimate:
     """Reweight adopters and the others until both look like the target population.
 
     Assumes no hidden confounder, overlap, and a right score model. Weights are normalised to one
-    in each arm (Hajek), so that a few extreme scores can't blow up the scale; nothing is clipped.
+    in each arm (Hajek), so that a few extreme scores can't blow up the scale; nothing is clipped
+    unless asked.
     The standard error accounts for the estimated score (Lunceford and Davidian 2004, section 3).
 
     Parameters
@@ -63,7 +66,7 @@ def ipw(
         (2018), bounded and exact in mean balance with a logit.
     score
         ``logit`` (unpenalised) or ``probit``.
-    trim, trim_at
+    trim, trim_at, clip
         As in :func:`estimate`.
     common
         ``denominator``, ``cluster``, ``weights``, ``inference``, ``replicates``, ``missing``,
@@ -76,7 +79,7 @@ def ipw(
     """
     check_choice("score", score, ("logit", "probit"))
     options = Options(data, outcome, treatment, covariates, estimand, **common)
-    return answered(options, lambda problem: fit_ipw(problem, score, trim, trim_at))
+    return answered(options, lambda problem: fit_ipw(problem, score, trim, trim_at, clip))
 
 
 def fit_ipw(
@@ -84,16 +87,18 @@ def fit_ipw(
     link: Score = "logit",
     trim: Trim | None = None,
     trim_at: float | None = None,
+    clip: float | None = None,
 ) -> Fit:
     """Point estimate, influence values and bootstrap replicate of the weighted difference."""
     score_fit = fitted_score(problem, link)
     kept, said = trimmed(problem, found_score(score_fit), trim, trim_at)
-    silent = without_answer("ipw", problem, score_fit, kept)
+    said |= clipping(problem, found_score(score_fit), clip, trim)
+    silent = without_answer("ipw", problem, score_fit, kept, clip)
     if silent is not None:
         return silent
     sampling, treated, y = problem.sampling, problem.treated, problem.outcome
     rows = sampling if kept is None else sampling * kept
-    effect, weights = weighted_effect(problem, problem.score_design, score_fit, rows)
+    effect, weights = weighted_effect(problem, problem.score_design, score_fit, rows, clip)
 
     def replicate(counts: np.ndarray) -> float | None:
         likelihood = counts * sampling
@@ -103,14 +108,14 @@ def fit_ipw(
         if coefficients is None:
             return None
         index = problem.score_design @ coefficients
-        resampled = logistic(index) if link == "logit" else special.ndtr(index)
+        resampled = clipped(logistic(index) if link == "logit" else special.ndtr(index), clip)
         if unbounded(resampled, problem.estimand).any():
             return None
         drawn = own_weights(resampled, treated, problem.estimand, counts * rows)
         return weighted_difference(y, treated, drawn)[0]
 
     def respecify(richer: Richer) -> tuple[float, np.ndarray] | None:
-        return moved_ipw(problem, richer, score_fit, link, rows, effect)
+        return moved_ipw(problem, richer, score_fit, link, rows, effect, clip)
 
     return Fit(
         estimator="ipw",
@@ -147,7 +152,11 @@ def refit(problem: Problem, near: ScoreFit, weights: np.ndarray, link: Score) ->
 
 
 def weighted_effect(
-    problem: Problem, design: Design, score_fit: ScoreFit, rows: np.ndarray
+    problem: Problem,
+    design: Design,
+    score_fit: ScoreFit,
+    rows: np.ndarray,
+    clip: float | None = None,
 ) -> tuple[Effect, np.ndarray]:
     """The weighted difference under a score model on this design, and the rows' weights."""
     return hajek_effect(
@@ -158,6 +167,7 @@ def weighted_effect(
         problem.estimand,
         likelihood_weights=problem.sampling,
         rows=rows,
+        clip=clip,
     )
 
 
@@ -168,13 +178,14 @@ def moved_ipw(
     link: Score,
     rows: np.ndarray,
     effect: Effect | None = None,
+    clip: float | None = None,
 ) -> tuple[float, np.ndarray] | None:
     """How far the weighted difference moves under a richer score, with influence values."""
     rich = richer_score(problem, richer, base, link)
     if rich is None:
         return None
-    was = effect or weighted_effect(problem, problem.score_design, base, rows)[0]
-    now = weighted_effect(problem, richer.design, rich, rows)[0]
+    was = effect or weighted_effect(problem, problem.score_design, base, rows, clip)[0]
+    now = weighted_effect(problem, richer.design, rich, rows, clip)[0]
     moved = now.influence
     moved -= was.influence
     return now.estimate - was.estimate, moved

@@ -16,6 +16,7 @@ from noholdout_propensity.kernels.nuisance import (
     Nuisance,
     Sample,
     arm_fits,
+    clipped_nuisance,
     cross_fit_linear,
     linear_nuisance,
 )
@@ -40,6 +41,8 @@ class LinearModels:
         Whether the weighted residuals are divided by their weights' sum.
     score_fit
         The score on all rows.
+    clip
+        Scores beyond it are moved to it; ``None`` moves none.
     """
 
     problem: Problem
@@ -48,6 +51,7 @@ class LinearModels:
     rows: np.ndarray
     normalised: bool
     score_fit: ScoreFit
+    clip: float | None = None
 
     @cached_property
     def lines(self) -> tuple[LinearFit, LinearFit]:
@@ -68,7 +72,8 @@ class LinearModels:
     def predictions(self) -> Nuisance | None:
         """Both models' predictions, out of fold when there are folds."""
         if self.fold is None:
-            return linear_nuisance(self.problem.outcome_design, self.score_fit, self.lines)
+            found = linear_nuisance(self.problem.outcome_design, self.score_fit, self.lines)
+            return clipped_nuisance(found, self.clip)
         return self._predicted(self.score_fit, self.problem.likelihood_weights, self.rows)
 
     def _predicted(
@@ -77,10 +82,12 @@ class LinearModels:
         problem = self.problem
         if self.fold is None:
             lines = self._lines(problem.outcome_design, rows)
-            return linear_nuisance(problem.outcome_design, score_fit, lines)
+            found = linear_nuisance(problem.outcome_design, score_fit, lines)
+            return clipped_nuisance(found, self.clip)
         designs = problem.score_design, problem.outcome_design
         sample = Sample(problem.outcome, problem.treated, *designs, likelihood, rows)
-        return cross_fit_linear(sample, score_fit, self.fold)
+        crossed = cross_fit_linear(sample, score_fit, self.fold)
+        return None if crossed is None else clipped_nuisance(crossed, self.clip)
 
     def effect(self, nuisance: Nuisance) -> Effect:
         """The estimate, its influence values with what estimating both models adds."""
@@ -151,7 +158,12 @@ class LinearModels:
         each_is_one = self.rows is problem.sampling and problem.likelihood_weights is None
         gram = richer.gram if each_is_one else None
         was, now = (
-            self._effect(linear_nuisance(designs[1], fit, lines), designs, fit, lines)
+            self._effect(
+                clipped_nuisance(linear_nuisance(designs[1], fit, lines), self.clip),
+                designs,
+                fit,
+                lines,
+            )
             for designs, fit, lines in (
                 ((problem.score_design, problem.outcome_design), self.score_fit, self.lines),
                 ((design, design), rich, self._lines(design, self.rows, gram)),

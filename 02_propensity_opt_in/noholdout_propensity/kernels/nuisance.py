@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -12,6 +12,7 @@ from noholdout_propensity.kernels.designs import Design, blocks
 from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
 from noholdout_propensity.kernels.score import ScoreFit, chord_steps, fit_score, invert, logistic
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums, design_sums, weighted_gram
+from noholdout_propensity.kernels.weighting import clipped
 
 SORTED_ROWS = 65_536  # enough that each fold and arm has a long slice
 
@@ -61,6 +62,14 @@ class Nuisance:
     slope: np.ndarray
     mean_treated: np.ndarray
     mean_control: np.ndarray
+
+
+def clipped_nuisance(nuisance: Nuisance, clip: float | None) -> Nuisance:
+    """With scores clipped; a clipped score doesn't move with the score's coefficients."""
+    if clip is None:
+        return nuisance
+    score = clipped(nuisance.score, clip)
+    return replace(nuisance, score=score, slope=nuisance.slope * (score == nuisance.score))
 
 
 def assign_folds(

@@ -78,6 +78,11 @@ def target_of(
     return rows * treated if estimand == "att" else rows * (1 - treated)
 
 
+def clipped(score: np.ndarray, clip: float | None) -> np.ndarray:
+    """Scores moved to ``clip`` or ``1 - clip`` where they lie beyond; as they are without it."""
+    return score if clip is None else np.clip(score, clip, 1 - clip)
+
+
 def unbounded(score: np.ndarray, estimand: Estimand) -> np.ndarray:
     """Rows whose weight in one of the arms would be beyond 1 / SMALLEST, shape ``(n,)``."""
     low, high = score < SMALLEST, 1 - score < SMALLEST
@@ -138,6 +143,7 @@ def hajek_effect(
     likelihood_weights: np.ndarray,
     rows: np.ndarray,
     score_known: bool = False,
+    clip: float | None = None,
 ) -> tuple[Effect, np.ndarray]:
     """Normalised inverse-probability weighting with the influence of the estimated score.
 
@@ -152,12 +158,16 @@ def hajek_effect(
         ``(n,)``.
     score_known
         Leave the score's influence out (weights taken as fixed).
+    clip
+        Scores beyond it and its counterpart are moved there, and stay there as the score's
+        coefficients move.
 
     Returns
     -------
     The effect, and each row's weight in its arm.
     """
-    weights = own_weights(fit.score, treated, estimand, rows)
+    score = clipped(fit.score, clip)
+    weights = own_weights(score, treated, estimand, rows)
     estimate, mean1, mean0 = weighted_difference(outcome, treated, weights)
     n = outcome.size
     sum1 = float(weights @ treated)
@@ -169,7 +179,10 @@ def hajek_effect(
         gap = d / sum1 * (y - mean1) - (1 - d) / sum0 * (y - mean0)
         influence[block] = n * weights[block] * gap
         if not score_known:
-            gap *= own_slopes(fit.score[block], fit.slopes(block), d, estimand)
+            slope = fit.slopes(block)
+            if clip is not None:
+                slope = slope * (score[block] == fit.score[block])
+            gap *= own_slopes(score[block], slope, d, estimand)
             gap *= rows[block]
             direction += design[block].T @ gap
     if not score_known:
