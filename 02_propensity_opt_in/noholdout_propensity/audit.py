@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from noholdout_shared.checks import Check
 from noholdout_shared.errors import NoholdoutError
 from noholdout_shared.inference import interval
 from noholdout_shared.jsonable import records
@@ -22,6 +23,7 @@ from noholdout_propensity.result import PropensityEstimate
 
 WIDTH = 80
 GATES = ("separation", "overlap", "empty_regions")
+SHOWN = (*GATES, "balance", "negative_controls", "hidden_confounder")  # each in a section
 TIMES_IN_WORDS = {1.0: "as strong as", 2.0: "twice as strong as"}
 
 
@@ -65,6 +67,8 @@ def with_all_estimators(
         records.append(_row(name, fit.estimate, *span, n_obs))
     table = pd.DataFrame(records)
     settings = {**answer.settings, "estimators_not_run": skipped}
+    if problem.options.inference == "bootstrap":
+        settings["estimators_inference"] = f"bootstrap for {chosen} alone; the others' are analytic"
     return dataclasses.replace(
         answer, tables={**answer.tables, "estimators": table}, settings=settings
     )
@@ -138,7 +142,9 @@ def audit_page(answer: PropensityEstimate) -> str:
     lines += _section("4. What the feature can't have changed", _control_lines(answer))
     lines += _section("5. A hidden cause", [answer.check("hidden_confounder").message])
     lines += _strength_rows(answer)
-    lines += _section("Verdict", [f"{answer.verdict}. {_reasons(answer)}"])
+    raised = [check for check in answer.checks if check.status in ("caution", "fail")]
+    further = [check.message for check in raised if check.name not in SHOWN]
+    lines += _section("Verdict", [f"{answer.verdict}. {_reasons(raised)}", *further])
     return "\n".join(lines)
 
 
@@ -179,6 +185,8 @@ def _estimator_rows(answer: PropensityEstimate) -> list[str]:
     for n_obs, part in elsewhere.groupby("n_obs", sort=False):
         names = ", ".join(part["estimator"])
         rows += _wrapped(f"{names}: of {n_obs:,} rows, not of the answer's {answer.n_obs:,}")
+    if "estimators_inference" in answer.settings:
+        rows += _wrapped(f"Intervals: {answer.settings['estimators_inference']}.")
     for name, reason in answer.settings["estimators_not_run"].items():
         rows += _wrapped(f"{name}: not run, {reason}")
     return rows
@@ -210,8 +218,7 @@ def _strength_rows(answer: PropensityEstimate) -> list[str]:
     return rows
 
 
-def _reasons(answer: PropensityEstimate) -> str:
-    raised = [c.name for c in answer.checks if c.status in ("caution", "fail")]
+def _reasons(raised: Sequence[Check]) -> str:
     if not raised:
         return "Every check that data can make passes; a hidden cause remains possible."
-    return f"Raised by {', '.join(raised)}."
+    return f"Raised by {', '.join(check.name for check in raised)}."

@@ -46,9 +46,11 @@ class PropensityEstimate(Estimate):
 
     @property
     def further_rows(self) -> tuple[tuple[str, str], ...]:
-        """Whom the answer covers, where rows were left out."""
-        covers = self.settings.get("covers")
-        return (("covers", str(covers)),) if covers else ()
+        """Whom the answer covers, where rows were left out; whose intervals were resampled."""
+        named = (("covers", "covers"), ("estimators_inference", "intervals"))
+        return tuple(
+            (label, str(self.settings[name])) for name, label in named if self.settings.get(name)
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Mirrored score histograms on ``ax``; without one, a new figure with the love plot too.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from noholdout_propensity import estimate
+from noholdout_propensity import audit_page, estimate
 from noholdout_propensity.checks import e_value
 from noholdout_propensity.kernels import designs
 from noholdout_propensity.kernels.balance import distribution_gap, effective_size
@@ -282,3 +282,20 @@ def test_a_covariate_that_is_the_treatment_says_so_without_warnings() -> None:
     frame = simulate(800).assign(b=lambda f: 1 - f["d"])
     answer = estimate(frame, **COLUMNS)
     assert answer.verdict == "do-not-use" and "with b" in answer.check("separation").message
+
+
+def test_the_table_of_estimators_says_whose_interval_was_resampled() -> None:
+    said = "bootstrap for aipw alone; the others' are analytic"
+    how = {"inference": "bootstrap", "replicates": 50}
+    drawn = estimate(simulate(600), estimator="all", **how, **COLUMNS)
+    assert drawn.settings["estimators_inference"] == said
+    assert said in " ".join(drawn.summary().split())
+    assert f"Intervals: {said}." in audit_page(drawn)
+    plain = estimate(simulate(600), estimator="all", **COLUMNS)
+    assert said not in plain.summary() + audit_page(plain)
+    # What it says is true: the others' errors are those of the analytic answer.
+    errors = [a.tables["estimators"].set_index("estimator")["std_error"] for a in (drawn, plain)]
+    same = errors[0] == errors[1]
+    assert list(same.index[~same]) == ["aipw"]
+    alone = estimate(simulate(600), estimator="ipw", **how, **COLUMNS)
+    assert "estimators_inference" not in alone.settings

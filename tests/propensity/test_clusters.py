@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from noholdout_propensity import estimate
+from noholdout_propensity import audit_page, estimate
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
 from noholdout_propensity.inference import spread_of
 from noholdout_propensity.kernels.matching import local_means, matching_influence
@@ -137,3 +137,9 @@ def test_a_trimmed_cluster_does_not_count() -> None:
     frame.loc[frame["c"] < 2, "d"] = (np.arange((frame["c"] < 2).sum()) % 25 > 0).astype(int)
     trimmed = estimate(frame, estimator="ipw", trim="crump", trim_at=0.1, cluster="c", **COLUMNS)
     assert trimmed.check("clusters").statistic == 19
+
+
+def test_the_audit_says_why_clusters_raise_its_verdict() -> None:
+    answer = estimate(workspaces(12), audit=True, cluster="c", **COLUMNS)
+    page = " ".join(audit_page(answer).split())
+    assert "Raised by clusters." in page and answer.check("clusters").message in page
