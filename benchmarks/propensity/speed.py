@@ -1,15 +1,14 @@
 """What the work costs beside plain versions and whichever rivals are installed.
 
-    python benchmarks/propensity/speed.py --rows 50000 --repeats 5 \
+    python benchmarks/propensity/speed.py --rows 50000 --repeats 9 \
         --out benchmarks/results/propensity_speed.csv
 
-Each case runs ours and the others alternately in one process after a warm-up, on one BLAS thread;
-medians, and their processor time over ours. Ours includes reading, all tables and all checks;
-"ours, no checks" is the estimate with its standard error alone. Memory is what one call in a
-process of its own adds at its peak to what stood there before (after a warm-up on 2,000 rows:
-resident, and as traced allocations). Rivals that aren't installed are
-left out and named; with an environment of their own, run it there with
-PYTHONPATH=shared:02_propensity_opt_in.
+Each case runs ours and the others in one process after a warm-up, in a new order each turn, on one
+BLAS thread; medians, and their processor time over ours. Ours includes reading, all tables and all
+checks; "ours, no checks" is reading and the estimate with its standard error alone. Memory is what
+one call in a process of its own adds at its peak to what stood there before (after a warm-up on
+2,000 rows: resident, and as traced allocations). Rivals that aren't installed are left out and
+named; with an environment of their own, run it there with PYTHONPATH=shared:02_propensity_opt_in.
 """
 
 from __future__ import annotations
@@ -239,8 +238,11 @@ def timed(case: str, frame: pd.DataFrame, repeats: int) -> list[dict[str, object
     wall: dict[str, list[float]] = {name: [] for name in present}
     cpu: dict[str, list[float]] = {name: [] for name in present}
     once = case in ONCE
+    # Whoever comes after another finds the processor's cache as that one left it.
+    order = np.random.default_rng(0)
     for turn in range(1 if once else repeats + 1):
-        for name, run in present.items():
+        for name in order.permutation(list(present)):
+            run = present[name]
             started, used = time.perf_counter(), time.process_time()
             run(frame)
             if turn or once:
@@ -282,7 +284,7 @@ def main() -> None:
     """Time every case and write one CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="benchmarks/results/propensity_speed.csv")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
