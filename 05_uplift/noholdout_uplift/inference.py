@@ -130,8 +130,9 @@ def simultaneous_value(
         return single_value(conf_level, df, two_sided=two_sided)
     correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
     roots, vectors = np.linalg.eigh(correlation)
-    half = vectors * np.sqrt(np.clip(roots, 0.0, None))
-    normal = np.random.default_rng(seed).standard_normal((draws, half.shape[1])) @ half.T
+    # The symmetric root is unique: the same draws whatever signs and bases the eigenvectors have.
+    half = (vectors * np.sqrt(np.clip(roots, 0.0, None))) @ vectors.T
+    normal = np.random.default_rng(seed).standard_normal((draws, half.shape[1])) @ half
     largest = np.max(np.abs(normal) if two_sided else normal, axis=1)
     bound = float(np.quantile(largest, conf_level))
     if math.isinf(df):

@@ -77,7 +77,8 @@ def joint_level(
     rng = np.random.default_rng(seed)
     count = df.size
     values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # The symmetric root doesn't depend on the signs of the eigenvectors.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     rows = np.clip(np.floor(df), 1, MAX_ROWS).astype(int)
     top = rng.standard_normal((DRAWS, count)) @ root.T
     squares = np.zeros((DRAWS, count))

@@ -118,7 +118,8 @@ def drawn_scans(
     used = np.flatnonzero((own != 0).any(axis=0))
     own = own[:, used]
     values, vectors = np.linalg.eigh(wander.moves(days))
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
+    # The symmetric root doesn't depend on the signs of the eigenvectors.
+    root = ((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T).astype(np.float32)
     daily = np.sqrt(wander.noise * noise[used])
     moving = np.sqrt(multiples[family])[:, None] * own
     top = np.full((days, draws), -np.inf, dtype=np.float32)
