@@ -23,9 +23,10 @@ test-slow: $(VENV)/.dev
 test-engines: $(VENV)/.engines
 	NOHOLDOUT_ENGINES=required $(BIN)/python -m pytest -m engines
 
-# The fast tests on the oldest versions that requirements.txt allows.
+# The fast tests on the oldest versions that requirements.txt allows. The READMEs show the digits of
+# today's versions: trees of other versions differ in the third.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -n 2 -m "not slow" --durations 10
+	$(OLDEST)/bin/python -m pytest -n 2 -m "not slow" -k "not shown_output" --durations 10
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
