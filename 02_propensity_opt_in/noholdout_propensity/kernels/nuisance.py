@@ -8,9 +8,10 @@ from operator import add
 
 import numpy as np
 
+from noholdout_propensity.kernels.chords import chord_steps
 from noholdout_propensity.kernels.designs import Design, blocks
 from noholdout_propensity.kernels.outcome import LinearFit, solve_normal
-from noholdout_propensity.kernels.score import ScoreFit, chord_steps, fit_score, invert, logistic
+from noholdout_propensity.kernels.score import ScoreFit, fit_score, invert, logistic
 from noholdout_propensity.kernels.sums import ArmSums, arm_sums, design_sums, weighted_gram
 from noholdout_propensity.kernels.weighting import clipped
 
