@@ -16,7 +16,8 @@ from noholdout_propensity.estimators.common import Build, Fit, fitted_score, sep
 from noholdout_propensity.inference import Uncertainty, bootstrap, spread_of
 from noholdout_propensity.kernels.balance import Bins, balance, effective_size
 from noholdout_propensity.negative_controls import negative_control_effects
-from noholdout_propensity.problem import ESTIMANDS, Options, Problem, prepare
+from noholdout_propensity.options import ESTIMANDS, Options
+from noholdout_propensity.problem import Problem, prepare
 from noholdout_propensity.ratio import settled
 from noholdout_propensity.result import PropensityEstimate, RowDetail
 from noholdout_propensity.sensitivity import robustness, rosenbaum_table

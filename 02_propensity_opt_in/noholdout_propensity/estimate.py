@@ -25,7 +25,8 @@ from noholdout_propensity.estimators.matching import (
 from noholdout_propensity.estimators.regression import OutcomeFit, fit_regression
 from noholdout_propensity.kernels.weighting import Estimand
 from noholdout_propensity.negative_controls import refuse_reused
-from noholdout_propensity.problem import Inference, Options, Pairs, prepare
+from noholdout_propensity.options import Inference, Options, Pairs
+from noholdout_propensity.problem import prepare
 from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim
 

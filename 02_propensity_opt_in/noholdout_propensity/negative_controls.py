@@ -12,7 +12,8 @@ from noholdout_shared.inference import interval
 from noholdout_shared.input import outcome as outcome_column
 
 from noholdout_propensity.inference import spread_of
-from noholdout_propensity.problem import Options, Problem
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import Problem
 
 if TYPE_CHECKING:
     from noholdout_propensity.estimators.common import Build

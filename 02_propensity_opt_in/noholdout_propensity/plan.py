@@ -21,7 +21,7 @@ from scipy import special
 from noholdout_propensity.columns import covariate_columns
 from noholdout_propensity.kernels.outcome import fit_linear
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import ESTIMANDS
+from noholdout_propensity.options import ESTIMANDS
 
 MOST_ROWS = 1e15
 

@@ -17,7 +17,7 @@ from noholdout_shared.input import Rows, binary
 from noholdout_propensity.columns import covariate_columns
 
 if TYPE_CHECKING:
-    from noholdout_propensity.problem import Options
+    from noholdout_propensity.options import Options
 
 # Below so many rows AIPW reads them, since its folds are drawn by row.
 FOLDED_BELOW = 10_000_000

@@ -31,7 +31,8 @@ import pandas as pd  # noqa: E402
 from noholdout_propensity import estimate  # noqa: E402
 from noholdout_propensity.estimate import fitter  # noqa: E402
 from noholdout_propensity.inference import spread_of  # noqa: E402
-from noholdout_propensity.problem import Options, prepare  # noqa: E402
+from noholdout_propensity.options import Options  # noqa: E402
+from noholdout_propensity.problem import prepare  # noqa: E402
 
 COLUMNS = {"outcome": "y", "treatment": "d", "covariates": ["x1", "x2", "x3", "x4"]}
 

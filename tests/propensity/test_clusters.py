@@ -9,7 +9,8 @@ from noholdout_propensity import audit_page, estimate
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
 from noholdout_propensity.inference import spread_of
 from noholdout_propensity.kernels.matching import local_means, matching_influence
-from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import prepare
 from noholdout_shared.inference import critical_value
 from propensity.samples import match, simulate
 

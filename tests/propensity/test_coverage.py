@@ -11,7 +11,8 @@ from noholdout_propensity.estimators.ipw import fit_ipw
 from noholdout_propensity.estimators.matching import MatchOptions, fit_matching
 from noholdout_propensity.estimators.regression import fit_regression
 from noholdout_propensity.inference import spread_of
-from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import prepare
 from propensity.samples import simulate
 
 REPLICATIONS = 150

@@ -82,7 +82,8 @@ def test_lalonde_weights_taken_as_fixed(lalonde: pd.DataFrame) -> None:
     # The published HC0 error leaves the score's estimation out.
     from noholdout_propensity.estimators.common import fitted_score
     from noholdout_propensity.kernels.weighting import hajek_effect
-    from noholdout_propensity.problem import Options, prepare
+    from noholdout_propensity.options import Options
+    from noholdout_propensity.problem import prepare
 
     problem = prepare(Options(data=lalonde, **LALONDE))
     fixed, _ = hajek_effect(

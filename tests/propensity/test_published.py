@@ -15,7 +15,8 @@ from noholdout_propensity.estimators.common import fitted_score
 from noholdout_propensity.estimators.matching import whitened
 from noholdout_propensity.kernels.doubly_robust import augmented_effect
 from noholdout_propensity.kernels.nuisance import arm_fits, linear_nuisance
-from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import prepare
 from noholdout_shared.inference import influence_std_error
 from propensity.samples import LALONDE_COVARIATES, cattaneo
 from reference import expected, reference_file

@@ -7,7 +7,8 @@ import pytest
 import statsmodels.api as sm
 from noholdout_propensity import estimate
 from noholdout_propensity.kernels.nearest import nearest_windows
-from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import prepare
 from propensity.samples import match, simulate
 from scipy.optimize import approx_fprime
 

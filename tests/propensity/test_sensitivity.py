@@ -16,7 +16,8 @@ from noholdout_propensity.kernels.sensitivity import (
     rosenbaum_gamma,
     rosenbaum_p,
 )
-from noholdout_propensity.problem import Options, prepare
+from noholdout_propensity.options import Options
+from noholdout_propensity.problem import prepare
 from noholdout_propensity.sensitivity import robustness
 from noholdout_shared.errors import DataError
 from propensity.samples import simulate

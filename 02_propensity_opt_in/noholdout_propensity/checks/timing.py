@@ -13,7 +13,8 @@ from noholdout_shared.errors import DataError
 from noholdout_shared.inference import influence_std_error, two_sided_p
 
 from noholdout_propensity.kernels.sensitivity import residual_sum
-from noholdout_propensity.problem import Problem, paired, prepare
+from noholdout_propensity.options import paired
+from noholdout_propensity.problem import Problem, prepare
 from noholdout_propensity.sensitivity import outcome_strengths
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from noholdout_propensity.estimators.weighted_aipw import fit_weighted_aipw
 from noholdout_propensity.kernels.doubly_robust import augmented_effect
 from noholdout_propensity.kernels.nuisance import assign_folds, clipped_nuisance
 from noholdout_propensity.kernels.weighting import Estimand, clipped, own_weights
-from noholdout_propensity.problem import Common, Options, Problem
+from noholdout_propensity.options import Common, Options
+from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim, clipping, trimmed
 

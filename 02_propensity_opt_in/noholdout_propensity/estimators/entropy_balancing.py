@@ -15,7 +15,8 @@ from noholdout_propensity.kernels.designs import Design
 from noholdout_propensity.kernels.entropy import balanced_mean, entropy_weights
 from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import Common, Options, Problem
+from noholdout_propensity.options import Common, Options
+from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 
 

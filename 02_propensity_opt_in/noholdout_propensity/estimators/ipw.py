@@ -30,7 +30,8 @@ from noholdout_propensity.kernels.weighting import (
     unbounded,
     weighted_difference,
 )
-from noholdout_propensity.problem import Common, Options, Problem
+from noholdout_propensity.options import Common, Options
+from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 from noholdout_propensity.trimming import Trim, clipping, trimmed
 

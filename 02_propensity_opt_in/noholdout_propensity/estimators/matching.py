@@ -37,7 +37,8 @@ from noholdout_propensity.kernels.neighbours import (
 from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.score import ScoreFit
 from noholdout_propensity.kernels.weighting import Estimand
-from noholdout_propensity.problem import Common, Options, Problem
+from noholdout_propensity.options import Common, Options
+from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 
 Distance = Literal["score", "mahalanobis"]

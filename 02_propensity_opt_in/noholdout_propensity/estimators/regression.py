@@ -15,7 +15,8 @@ from noholdout_propensity.kernels.outcome import fit_linear, regression_effect
 from noholdout_propensity.kernels.richer import Richer
 from noholdout_propensity.kernels.weighted_outcome import weighted_regression_effect
 from noholdout_propensity.kernels.weighting import Estimand, own_weights
-from noholdout_propensity.problem import Common, Options, Problem
+from noholdout_propensity.options import Common, Options
+from noholdout_propensity.problem import Problem
 from noholdout_propensity.result import PropensityEstimate
 
 OutcomeFit = Literal["plain", "weighted"]
