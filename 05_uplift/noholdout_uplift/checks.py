@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from noholdout_shared.checks import Check, HypothesisCheck, judge, structural, untestable
+from noholdout_shared.checks import (
+    Check,
+    HypothesisCheck,
+    denominator_check,
+    judge,
+    structural,
+    untestable,
+)
 from noholdout_shared.inference import Interval, smallest_effect
 from noholdout_shared.render import effect_text, p_text
 
@@ -15,7 +22,6 @@ from noholdout_uplift.inference import group_effects, std_errors, weighted_means
 from noholdout_uplift.kernels.aipw import aipw_scores
 from noholdout_uplift.kernels.logit import fit_logit, score_test
 from noholdout_uplift.own_score import OwnScore, observed_top_effect
-from noholdout_uplift.ratio import denominator_check
 
 if TYPE_CHECKING:
     from noholdout_uplift.options import Options

@@ -16,13 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from noholdout_shared.checks import Check, structural
 from noholdout_shared.errors import DataError, DesignError
 
 from noholdout_uplift.kernels.aipw import AipwScores
-
-ROUGH = 0.1  # Cochran 1977, section 6.8: the largest relative error of a mean to divide by
-KNOWN = "The denominator's mean is known well enough to divide by."
 
 
 @dataclass(frozen=True)
@@ -120,18 +116,3 @@ def anchored(
         for y, z in zip(above, (below.control, below.treated), strict=True)
     )
     return AipwScores(control, treated), AipwScores(below.control / base, below.treated / base)
-
-
-def denominator_check(worst: float, moved: float) -> Check:
-    """Dividing by a mean is nearly linear while its standard error is below a tenth of it.
-
-    ``worst``: the larger arm's standard error over its mean.
-    """
-    message = (
-        f"The treatment moves the denominator's mean by {moved:+.1%}; the standard error of an "
-        f"arm's mean is at most {worst:.1%} of it."
-    )
-    if worst < ROUGH:
-        return structural("ratio_denominator", KNOWN, "pass", worst, message)
-    message += " From 10% on a ratio is skewed, and a symmetric interval is rough: collect more."
-    return structural("ratio_denominator", KNOWN, "caution", worst, message)

@@ -15,6 +15,7 @@ Verdict = Literal["sound", "caution", "do-not-use"]
 FAMILY_LEVEL = 0.05
 CAUTION_BIAS = 0.5  # implied bias, in standard errors of the estimate
 FAIL_BIAS = 2.0
+ROUGH = 0.1  # Cochran 1977, section 6.8: the largest relative error of a mean to divide by
 
 
 @dataclass(frozen=True)
@@ -138,3 +139,28 @@ def verdict(checks: Iterable[Check]) -> Verdict:
     if "fail" in statuses:
         return "do-not-use"
     return "caution" if "caution" in statuses else "sound"
+
+
+def denominator_check(worst: float, moved: float) -> Check:
+    """Dividing by a mean is nearly linear while its standard error is below a tenth of it.
+
+    Parameters
+    ----------
+    worst
+        The larger arm's standard error of the mean denominator over that mean; ``inf`` where a
+        mean is 0.
+    moved
+        By what share the treatment moves the mean denominator.
+    """
+    name, known = "ratio_denominator", "The denominator's mean is known well enough to divide by."
+    if math.isinf(worst):
+        message = "The denominator's mean in an arm is 0."
+    else:
+        message = (
+            f"The treatment moves the denominator's mean by {moved:+.1%}; the standard error of an "
+            f"arm's mean is at most {worst:.1%} of it."
+        )
+    if worst < ROUGH:
+        return structural(name, known, "pass", worst, message)
+    message += " From 10% on a ratio is skewed, and a symmetric interval is rough: collect more."
+    return structural(name, known, "caution", worst, message)

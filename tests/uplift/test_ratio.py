@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from noholdout_shared.checks import denominator_check
 from noholdout_shared.errors import DataError, DesignError
 from noholdout_uplift import bootstrap_errors, estimate
 from noholdout_uplift.calibration import best_linear_predictor
 from noholdout_uplift.inference import Estimates, effects_of, group_effects, metrics_by_fold
 from noholdout_uplift.kernels.aipw import AipwScores
 from noholdout_uplift.policy import contrasts, cost_table, make_rules, policy_table
-from noholdout_uplift.ratio import anchored, denominator_check, parts_of
+from noholdout_uplift.ratio import anchored, parts_of
 from noholdout_uplift.scored import Drawn, Scored
 from noholdout_uplift.tables import qini_table, toc_table
 

@@ -24,7 +24,7 @@ from noholdout_propensity.checks.overlap import (
     regions_check,
     separation_check,
 )
-from noholdout_propensity.checks.ratio import denominator_check
+from noholdout_propensity.checks.ratio import ratio_check
 from noholdout_propensity.checks.timing import timing_check
 from noholdout_propensity.kernels.balance import Bins
 from noholdout_propensity.negative_controls import negative_control_check
@@ -89,7 +89,7 @@ def run_checks(seen: Evidence) -> tuple[Check, ...]:
     if problem.clustered:
         checks.append(cluster_check(problem, weights != 0))
     if problem.denominator is not None:
-        checks.append(denominator_check(problem, weights))
+        checks.append(ratio_check(problem, weights))
     checks.append(overlap_check(problem, fit, seen.score, seen.places))
     if seen.score is not None:
         checks.append(regions_check(problem, seen.bins, seen.score, seen.kept))
